@@ -1,0 +1,68 @@
+// Package event holds what the studio tells the people who watch: facts that
+// are committed (they carry a sequence number and can be read again) and
+// deltas that only pass by (streamed model text).
+package event
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// The types of events, as they appear on the wire ("execution_update").
+const (
+	ExecutionUpdate = "execution_update"
+	NodeUpdate      = "node_update"
+	NodeOutput      = "node_output"
+	Log             = "log"
+	WorkflowUpdate  = "workflow_update"
+	Activity        = "activity"
+)
+
+// Event is one thing that happened in a room.
+type Event struct {
+	Room string `json:"room_id"`
+	// Seq orders the stored events of a room from 1 without gaps; 0 marks a
+	// delta that was never stored.
+	Seq  int64           `json:"seq,omitempty"`
+	Type string          `json:"type"`
+	Name string          `json:"event"`
+	At   time.Time       `json:"timestamp"`
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// ExecutionRoom is the room of one execution.
+func ExecutionRoom(id string) string { return "execution:" + id }
+
+// WorkflowRoom is the room of one workflow.
+func WorkflowRoom(id string) string { return "workflow:" + id }
+
+// WorkspaceRoom is the room of one workspace.
+func WorkspaceRoom(id string) string { return "workspace:" + id }
+
+// UserRoom is the room of one user.
+func UserRoom(id string) string { return "user:" + id }
+
+// Bus carries events to whoever listens now. The table is the truth: a bus
+// may lose events, and says so through Lagged.
+type Bus interface {
+	// Publish hands events to the subscribers of their rooms. It never blocks
+	// on a slow one.
+	Publish(ctx context.Context, events ...Event)
+	// Subscribe listens to rooms until Close. Events of one room arrive in the
+	// order they were published.
+	Subscribe(rooms ...string) Subscription
+}
+
+// Subscription is one listener's bounded queue.
+type Subscription interface {
+	// C delivers events. It is closed by Close.
+	C() <-chan Event
+	// Lagged reports, once per loss, that the queue overflowed and events were
+	// dropped: read the table from the last seq seen.
+	Lagged() bool
+	// Add listens to one more room; Remove stops listening to one.
+	Add(room string)
+	Remove(room string)
+	Close()
+}

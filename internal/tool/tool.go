@@ -1,0 +1,51 @@
+// Package tool is the contract of a tool: one implementation serves an agent,
+// a workflow node, the tools API and the playground.
+package tool
+
+import (
+	"context"
+	"encoding/json"
+
+	"agentstudio/internal/node"
+)
+
+// Spec describes a tool to models and people.
+type Spec struct {
+	Name        string          `json:"name"` // [a-z0-9_]{1,64}
+	Title       string          `json:"title"`
+	Description string          `json:"description"` // for the model: what it does and when to use it
+	Category    string          `json:"category"`
+	Schema      json.RawMessage `json:"schema"` // JSON Schema of its arguments
+	Risk        node.Risk       `json:"risk"`
+	Effect      bool            `json:"effect"` // changes something outside
+	Needs       []string        `json:"needs,omitempty"`
+}
+
+// Call is one use of a tool.
+type Call struct {
+	WorkspaceID string
+	UserID      string
+	ExecutionID string
+	NodeID      string
+	// Key is stable over repetitions of this very call; offer it outside as
+	// Idempotency-Key. Empty outside of executions.
+	Key  string
+	Args json.RawMessage
+}
+
+// Result is a tool's answer: what the model reads, and the value behind it.
+type Result struct {
+	Text  string     `json:"text,omitempty"`
+	Value any        `json:"value,omitempty"`
+	Usage node.Usage `json:"usage"`
+}
+
+// Tool is a value: a spec and a handler. Handlers are safe for concurrent use
+// and validate nothing that Spec.Schema already says: callers do that first,
+// with Validate. A returned fault is shown to the model as a failed call.
+type Tool struct {
+	Spec
+	// Configured reports whether it can be used here; nil means always.
+	Configured func() bool
+	Run        func(ctx context.Context, call Call) (Result, error)
+}
