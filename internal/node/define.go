@@ -1,0 +1,197 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"agentstudio/internal/fault"
+
+	"github.com/invopop/jsonschema"
+)
+
+// Type is a kind: its Spec, its config and the function that runs it. It is
+// immutable and safe for concurrent use.
+type Type struct {
+	spec     Spec
+	schema   json.RawMessage
+	defaults map[string]any
+	config   reflect.Type
+	decode   func(map[string]any) (any, error)
+	run      func(context.Context, Call, any) (Result, error)
+}
+
+// Joiner is implemented by configs of kinds that may start before all of
+// their inputs are decided.
+type Joiner interface{ Join() Join }
+
+// Join says when a node with several inputs may start.
+type Join struct {
+	// Need is how many inputs must be delivered; 0 means that all must be
+	// decided, which is what every other kind does.
+	Need int
+	// CancelRest cancels what still runs only for the inputs not needed.
+	CancelRest bool
+}
+
+// Brancher is implemented by configs whose output handles depend on them.
+type Brancher interface{ Handles() []Handle }
+
+// Checker is implemented by configs with rules their schema cannot say.
+// Locations are relative to the config: "cases[1].name". Fields that hold
+// expressions are not evaluated yet.
+type Checker interface{ Check() []fault.Detail }
+
+// Armer is implemented by configs of triggers that publishing arms.
+type Armer interface{ Arm() Arming }
+
+// Arming is what publishing a workflow with this trigger sets up.
+type Arming struct {
+	Webhook  *Webhook
+	Schedule *Schedule
+}
+
+// Webhook is an address calls come in on.
+type Webhook struct {
+	Path       string   // without slashes around it
+	Methods    []string // upper case
+	Auth       string   // none, header, hmac
+	Header     string   // the header that carries the secret or signature
+	Credential string
+	Respond    string // immediately, when-finished, respond-node
+	DedupeKey  Expression
+}
+
+// Schedule is when a workflow starts by itself.
+type Schedule struct {
+	Cron, Every, TimeZone, CatchUp, Overlap string
+	JitterSeconds                           int
+}
+
+// InputSchemer is implemented by configs of triggers that say which data they
+// take, as a JSON Schema; nil means anything.
+type InputSchemer interface{ InputSchema() map[string]any }
+
+// References is implemented by configs that name other workflows.
+type References interface{ WorkflowIDs() []string }
+
+// Define makes a kind from its spec and its run function. C is the config
+// struct: its JSON names are the config's fields, its jsonschema tags the form
+// (title=, enum=, default=, minimum=, required; jsonschema_description for the
+// help text; jsonschema_extras:"widget=code" for the editor, "secret=true" for
+// fields that may name secrets). Fields of type Expression are left to the
+// kind; in every other field the {{ }} are evaluated before run is called.
+// It panics when C cannot be described: a programmer's error at start-up.
+func Define[C any](spec Spec, run func(context.Context, Call, C) (Result, error)) Type {
+	if len(spec.Outputs) == 0 {
+		spec.Outputs = []Handle{{Name: DefaultOutput}}
+	}
+	t := Type{spec: spec, config: reflect.TypeFor[C]()}
+	t.schema, t.defaults = describe[C](spec)
+	t.decode = func(raw map[string]any) (any, error) { return decode[C](raw, t.defaults) }
+	t.run = func(ctx context.Context, c Call, cfg any) (Result, error) {
+		typed, ok := cfg.(C)
+		if !ok {
+			return Result{}, fmt.Errorf("config of kind %s is a %T", spec.Kind, cfg)
+		}
+		return run(ctx, c, typed)
+	}
+	return t
+}
+
+func describe[C any](spec Spec) (json.RawMessage, map[string]any) {
+	reflector := jsonschema.Reflector{Anonymous: true, DoNotReference: true, ExpandedStruct: true, RequiredFromJSONSchemaTags: true}
+	s := reflector.Reflect(new(C))
+	s.Version = ""
+	s.Title = spec.Title
+	defaults := map[string]any{}
+	if s.Properties != nil {
+		for p := s.Properties.Oldest(); p != nil; p = p.Next() {
+			if p.Value.Default != nil {
+				defaults[p.Key] = p.Value.Default
+			}
+		}
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("kind %s: describe config: %v", spec.Kind, err))
+	}
+	return text, defaults
+}
+
+func decode[C any](raw, defaults map[string]any) (any, error) {
+	full := raw
+	if len(defaults) > 0 {
+		full = make(map[string]any, len(raw)+len(defaults))
+		for k, v := range defaults {
+			full[k] = v
+		}
+		for k, v := range raw {
+			if v != nil {
+				full[k] = v
+			}
+		}
+	}
+	text, err := json.Marshal(full)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "the config cannot be written as JSON")
+	}
+	var cfg C
+	if err := json.Unmarshal(text, &cfg); err != nil {
+		return nil, decodeFault(err)
+	}
+	return cfg, nil
+}
+
+func decodeFault(err error) error {
+	if te, ok := err.(*json.UnmarshalTypeError); ok {
+		return fault.New(fault.Invalid, "config field %q must be a %s, but its value is a %s", te.Field, te.Type, te.Value)
+	}
+	return fault.Wrap(fault.Invalid, err, "the config does not fit its kind")
+}
+
+// Spec returns the kind's description.
+func (t Type) Spec() Spec { return t.spec }
+
+// Schema returns the JSON Schema of the kind's config.
+func (t Type) Schema() json.RawMessage { return t.schema }
+
+// ConfigType returns the config struct's type, for those who look for tags
+// and Expression fields in it.
+func (t Type) ConfigType() reflect.Type { return t.config }
+
+// Decode reads an evaluated config, with the schema's defaults for what is left out.
+func (t Type) Decode(raw map[string]any) (any, error) { return t.decode(raw) }
+
+// Run runs the node once with a config that Decode returned.
+func (t Type) Run(ctx context.Context, c Call, cfg any) (Result, error) { return t.run(ctx, c, cfg) }
+
+// JSONSchema describes an Expression field.
+func (Expression) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", Extras: map[string]any{"widget": "expression"}}
+}
+
+// Kinds is the list of kinds in use, in the palette's order.
+type Kinds struct {
+	list   []Type
+	byName map[string]Type
+}
+
+// NewKinds returns the list. It panics when a kind is listed twice.
+func NewKinds(types ...Type) *Kinds {
+	k := &Kinds{list: types, byName: make(map[string]Type, len(types))}
+	for _, t := range types {
+		if _, twice := k.byName[t.spec.Kind]; twice {
+			panic("node kind listed twice: " + t.spec.Kind)
+		}
+		k.byName[t.spec.Kind] = t
+	}
+	return k
+}
+
+// Find returns the kind of the name.
+func (k *Kinds) Find(kind string) (Type, bool) { t, ok := k.byName[kind]; return t, ok }
+
+// All returns every kind in order. The caller may not change the slice.
+func (k *Kinds) All() []Type { return k.list }
