@@ -83,6 +83,13 @@ func (s *Step) Config(env expr.Env) (any, error) {
 	return s.Type.Decode(raw)
 }
 
+// Constant reports whether the step's config reads nothing.
+func (s *Step) Constant() bool { return s.decoded != nil }
+
+// WantsScope reports whether the kind sees every node that ended before it,
+// whatever its config names: code does.
+func (s *Step) WantsScope() bool { return s.Known && s.Kind.SeesAll }
+
 // Expression returns the compiled form of an Expression field's text, or nil
 // when the config holds no such text.
 func (s *Step) Expression(e node.Expression) *expr.Template { return s.exprs[string(e)] }
