@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"agentstudio/internal/fault"
+	"agentstudio/internal/schema"
 
 	"github.com/invopop/jsonschema"
 )
@@ -16,6 +17,7 @@ import (
 type Type struct {
 	spec     Spec
 	schema   json.RawMessage
+	rules    *schema.Schema
 	defaults map[string]any
 	config   reflect.Type
 	decode   func(map[string]any) (any, error)
@@ -89,6 +91,11 @@ func Define[C any](spec Spec, run func(context.Context, Call, C) (Result, error)
 	}
 	t := Type{spec: spec, config: reflect.TypeFor[C]()}
 	t.schema, t.defaults = describe[C](spec)
+	rules, err := schema.Compile(t.schema)
+	if err != nil {
+		panic(fmt.Sprintf("kind %s: compile schema: %v", spec.Kind, err))
+	}
+	t.rules = rules
 	t.decode = func(raw map[string]any) (any, error) { return decode[C](raw, t.defaults) }
 	t.run = func(ctx context.Context, c Call, cfg any) (Result, error) {
 		typed, ok := cfg.(C)
@@ -156,6 +163,10 @@ func (t Type) Spec() Spec { return t.spec }
 
 // Schema returns the JSON Schema of the kind's config.
 func (t Type) Schema() json.RawMessage { return t.schema }
+
+// Faults returns everything in a raw config that breaks the schema. Values
+// that are expressions are judged as the strings they are.
+func (t Type) Faults(raw map[string]any) []schema.Fault { return t.rules.Validate(raw) }
 
 // ConfigType returns the config struct's type, for those who look for tags
 // and Expression fields in it.

@@ -81,6 +81,9 @@ type Spec struct {
 	// no effect outside. The engine runs them in place and commits their
 	// result together with their neighbours'.
 	Instant bool
+	// SeesAll marks kinds whose Host.Scope holds every node that ended before
+	// them, not only those their config names: code.
+	SeesAll bool
 	// Effect marks kinds whose run changes something outside.
 	Effect  bool
 	OnCrash CrashPolicy

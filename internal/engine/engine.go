@@ -1,0 +1,168 @@
+// Package engine runs executions: it visits nodes, waits, retries, repeats
+// and commits what happened before anybody hears of it.
+//
+// One goroutine owns one execution at a time (run.go). What may start next is
+// decided by execution.Progress from committed facts, so an execution taken up
+// after a crash goes the same way as one that never stopped.
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"agentstudio/internal/event"
+	"agentstudio/internal/execution"
+	"agentstudio/internal/fault"
+	"agentstudio/internal/workflow"
+)
+
+// Programs finds compiled versions of workflows. Implementations cache.
+type Programs interface {
+	Program(ctx context.Context, workspaceID, workflowID string, version int) (*workflow.Program, error)
+	// Live returns the version that runs when a workflow is started by another.
+	Live(ctx context.Context, workspaceID, workflowID string) (version int, err error)
+}
+
+// Publisher announces committed events and passing deltas. It never blocks.
+type Publisher interface {
+	Publish(ctx context.Context, events ...event.Event)
+}
+
+// Canceller asks for the end of an execution and everything below it.
+type Canceller interface {
+	RequestCancel(ctx context.Context, workspaceID, id string) (*execution.Execution, error)
+}
+
+// Config adjusts an engine; zero values are useful.
+type Config struct {
+	Worker      string        // name in leases; "local" when empty
+	NodeTimeout time.Duration // of one attempt, when neither node nor kind says; 5 minutes
+	MaxParallel int           // nodes of one execution at a time, when the workflow does not say; 16
+	InlineBytes int           // outputs above this become payloads; 64 KiB
+	OutputBytes int           // outputs above this fail their node; 32 MiB
+	MaxDepth    int           // of sub-workflows; 10
+	MaxItems    int           // of a loop; 100,000
+	StayAwake   time.Duration // waits shorter than this keep the execution in memory; 1 s
+	Drain       time.Duration // how long a stop waits for nodes in flight; 20 s
+	Log         *slog.Logger
+	Now         func() time.Time
+	NewID       func() string
+}
+
+func (c *Config) fill() {
+	set(&c.NodeTimeout, 5*time.Minute)
+	set(&c.MaxParallel, 16)
+	set(&c.InlineBytes, 64<<10)
+	set(&c.OutputBytes, 32<<20)
+	set(&c.MaxDepth, 10)
+	set(&c.MaxItems, 100_000)
+	set(&c.StayAwake, time.Second)
+	set(&c.Drain, 20*time.Second)
+	set(&c.Worker, "local")
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+}
+
+func set[T comparable](field *T, fallback T) {
+	var zero T
+	if *field == zero {
+		*field = fallback
+	}
+}
+
+// Engine runs executions. Make one with New.
+type Engine struct {
+	cfg      Config
+	journal  execution.Journal
+	programs Programs
+	bus      Publisher
+	announce execution.Announcer
+	cancel   Canceller
+
+	mu   sync.Mutex
+	runs map[string]*run
+
+	stop     chan struct{} // closed by Stop: start no more nodes
+	stopOnce sync.Once
+}
+
+// New returns an engine. NewID must be set: it makes the ids of child executions.
+func New(journal execution.Journal, programs Programs, bus Publisher, announce execution.Announcer, cancel Canceller, cfg Config) *Engine {
+	cfg.fill()
+	return &Engine{cfg: cfg, journal: journal, programs: programs, bus: bus, announce: announce, cancel: cancel,
+		runs: map[string]*run{}, stop: make(chan struct{})}
+}
+
+// Stop lets executions end what is in flight, commit it, and go to rest; no
+// further node starts. Execute returns soon after.
+func (e *Engine) Stop() { e.stopOnce.Do(func() { close(e.stop) }) }
+
+// Active returns how many executions are in memory.
+func (e *Engine) Active() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.runs)
+}
+
+// Execute runs an execution until it is over or waits for something that is
+// further away than Config.StayAwake; then it returns when to look again
+// (zero: somebody will announce it). Every goroutine it started has ended when
+// it returns. An error means that it could not go on for reasons of ours: the
+// execution is unchanged since its last commit and may be tried again.
+func (e *Engine) Execute(ctx context.Context, t execution.Ticket) (wake time.Time, err error) {
+	x := t.Fresh
+	fresh := x != nil
+	if !fresh {
+		x, err = e.journal.Claim(ctx, t.ID, e.cfg.Worker)
+		if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
+			return time.Time{}, nil
+		}
+		if err != nil {
+			return time.Time{}, err
+		}
+	}
+	if x.Status.Over() {
+		return time.Time{}, nil
+	}
+	if now := e.cfg.Now(); x.Status == execution.Pending && x.ScheduledAt.After(now) && !x.CancelRequested {
+		return x.ScheduledAt, nil
+	}
+	r := newRun(e, x)
+	if !e.enter(r) {
+		return time.Time{}, nil
+	}
+	defer e.leave(r)
+	return r.execute(ctx, fresh && x.RetryOf == "")
+}
+
+func (e *Engine) enter(r *run) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, running := e.runs[r.x.ID]; running {
+		return false
+	}
+	e.runs[r.x.ID] = r
+	return true
+}
+
+func (e *Engine) leave(r *run) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.runs, r.x.ID)
+}
+
+// Signal tells a running execution to look at its row again: somebody asked to
+// cancel or pause it, or a child ended. It reports whether the execution is in
+// memory and will look.
+func (e *Engine) Signal(id string) bool {
+	e.mu.Lock()
+	r := e.runs[id]
+	e.mu.Unlock()
+	return r != nil && r.look()
+}

@@ -1,0 +1,175 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"agentstudio/internal/execution"
+	"agentstudio/internal/fault"
+	"agentstudio/internal/node"
+	"agentstudio/internal/workflow"
+)
+
+// load brings an execution into memory: its program, and when it was under way
+// before, what its nodes left behind.
+func (r *run) load(ctx context.Context, fresh bool) error {
+	p, err := r.engine.programs.Program(ctx, r.x.WorkspaceID, r.x.WorkflowID, r.x.WorkflowVersion)
+	if err != nil {
+		return err
+	}
+	r.program = p
+	if len(r.x.TriggerData) > 0 {
+		if err := json.Unmarshal(r.x.TriggerData, &r.trigger); err != nil {
+			return fault.Wrap(fault.Invalid, err, "the trigger data is not JSON")
+		}
+	}
+	start, ok := p.StartFor(r.x.TriggerType, r.x.StartNode)
+	if !ok {
+		return fault.New(fault.Invalid, "the workflow has no trigger this execution could start from")
+	}
+	r.start = start.Index
+	r.recovered = !fresh
+	r.x.TotalNodes = len(p.Steps)
+	if r.x.CancelRequested {
+		r.finish(execution.Cancelled, &execution.Error{Code: "cancelled", Message: "the execution was cancelled"}, value{})
+		return nil
+	}
+	if r.x.StartedAt.IsZero() {
+		r.x.StartedAt = r.now()
+	}
+	if limit := p.Definition.Settings.TimeoutSeconds; limit > 0 {
+		r.deadline = r.x.StartedAt.Add(time.Duration(limit * float64(time.Second)))
+	}
+	if !r.paused && r.x.Status != execution.Running {
+		r.x.Status = execution.Running
+		r.emitExecution(start.Node.ID, "")
+	}
+	r.root = newFrame(p, nil, nil, 0, r.start, "")
+	if err := r.enterFrame(ctx, r.root); err != nil {
+		return err
+	}
+	r.wakeDue()
+	return r.lookAtChildren(ctx)
+}
+
+// enterFrame restores what is stored of a round and puts its ready nodes to work.
+func (r *run) enterFrame(ctx context.Context, f *frame) error {
+	var rows []execution.NodeRun
+	if r.recovered {
+		var err error
+		if rows, err = r.engine.journal.NodeRuns(ctx, r.x.WorkspaceID, r.x.ID, f.iteration); err != nil {
+			return err
+		}
+	}
+	for _, row := range rows {
+		s, ok := r.program.Step(row.NodeID)
+		if !ok || s.Scope != f.scope {
+			continue // a round of a container, or a node of another scope
+		}
+		n := f.node(s.Index)
+		n.run = row
+		if !row.Status.Over() {
+			continue
+		}
+		n.value = stored(row)
+		f.progress.Settle(execution.Settled{Step: s.Index, Handles: row.Handles, Dead: isDead(row, s)})
+	}
+	r.take(f)
+	return nil
+}
+
+func stored(row execution.NodeRun) value {
+	v := value{raw: row.Output, ref: row.OutputRef}
+	if row.Output != nil {
+		// What we stored is JSON we wrote: it reads back.
+		_ = json.Unmarshal(row.Output, &v.data)
+	}
+	return v
+}
+
+func isDead(row execution.NodeRun, s *workflow.Step) bool {
+	switch row.Status {
+	case execution.NodeSkipped:
+		return s.Enabled
+	case execution.NodeCancelled:
+		return true
+	case execution.NodeFailed:
+		return s.OnError == workflow.OnErrorStop
+	}
+	return false
+}
+
+// take moves what a frame's progress found out into the run: skipped nodes
+// into the batch, ready ones into the queue, and waiting ones back to waiting.
+func (r *run) take(f *frame) {
+	for _, i := range f.progress.Skipped() {
+		n := f.node(i)
+		if n.run.Status.Over() {
+			continue
+		}
+		r.describe(f, i)
+		n.run.Status = execution.NodeSkipped
+		r.count(f, i, execution.NodeSkipped)
+		r.record(&n.run, "")
+	}
+	for _, i := range f.progress.Ready() {
+		t := task{f, i}
+		n := f.node(i)
+		s := &r.program.Steps[i]
+		switch {
+		case n.run.Status == execution.NodeWaiting && n.run.Wait != nil:
+			r.waiting[t] = n.run.Wait.Until
+			continue
+		case n.run.Status == execution.NodeRunning && s.Kind.OnCrash != node.CrashRerun && !s.Kind.Container:
+			r.settleFailure(t, fault.New(fault.Internal, "the process died while this node ran, and it may not be repeated").WithCode("crashed"))
+			continue
+		}
+		r.ready = append(r.ready, t)
+	}
+}
+
+// describe fills what a node's row says whatever happens.
+func (r *run) describe(f *frame, step int) *nodeState {
+	n := f.node(step)
+	if n.run.ID == "" {
+		s := &r.program.Steps[step]
+		title := s.Node.Title
+		if title == "" {
+			title = s.Kind.Title
+		}
+		n.run.ID = nodeRunID(r.uid, s.Node.ID, f.iteration)
+		n.run.NodeID, n.run.Kind, n.run.Title, n.run.Iteration = s.Node.ID, s.Node.Kind, title, f.iteration
+	}
+	return n
+}
+
+// count keeps the execution's counters: nodes of rounds count once, with
+// their container.
+func (r *run) count(f *frame, step int, status execution.NodeStatus) {
+	if f.loop != nil {
+		return
+	}
+	nodes := 1 + r.bodySize(step)
+	switch status {
+	case execution.NodeCompleted:
+		r.x.CompletedNodes += nodes
+	case execution.NodeFailed:
+		r.x.FailedNodes++
+		r.x.SkippedNodes += nodes - 1
+	case execution.NodeSkipped, execution.NodeCancelled:
+		r.x.SkippedNodes += nodes
+	}
+}
+
+func (r *run) bodySize(step int) int {
+	body := r.program.Steps[step].Body
+	if body < 0 {
+		return 0
+	}
+	size := 0
+	for _, i := range r.program.Scopes[body].Steps {
+		size += 1 + r.bodySize(i)
+	}
+	return size
+}

@@ -1,0 +1,331 @@
+package engine
+
+import (
+	"context"
+
+	"agentstudio/internal/execution"
+	"agentstudio/internal/fault"
+	"agentstudio/internal/node"
+)
+
+// loop is a container at work: it starts rounds, at most Parallel at a time,
+// and keeps what they came to. Only rounds under way hold a frame.
+type loop struct {
+	task     task
+	it       *node.Iteration
+	body     int
+	next     int // index of the round to start next
+	ended    bool
+	open     map[int]*frame
+	results  map[int]value
+	failures map[int]*execution.Error
+	previous any
+	pumping  bool
+}
+
+// beginLoop starts, or after a crash goes on with, the rounds of a container.
+func (r *run) beginLoop(t task, it *node.Iteration) {
+	s := &r.program.Steps[t.step]
+	n := t.state()
+	limit := it.MaxItems
+	if limit <= 0 || limit > r.engine.cfg.MaxItems {
+		limit = r.engine.cfg.MaxItems
+	}
+	it.MaxItems = limit
+	if len(it.Items) > limit {
+		r.settleFailure(t, fault.New(fault.Invalid, "the loop has %d items, but at most %d are allowed", len(it.Items), limit).WithCode("too_many_items"))
+		return
+	}
+	it.Parallel = max(it.Parallel, 1)
+	l := &loop{task: t, it: it, body: s.Body, open: map[int]*frame{}, results: map[int]value{}, failures: map[int]*execution.Error{}}
+	n.loop = l
+	n.run.Status = execution.NodeRunning
+	n.run.Wait = &execution.Wait{Reason: waitLoop}
+	if r.recovered {
+		if err := r.restoreRounds(l); err != nil {
+			r.settleFailure(t, err)
+			return
+		}
+	}
+	r.record(&n.run, "")
+	r.pump(l)
+}
+
+// restoreRounds takes in the rounds that ended in an earlier life.
+func (r *run) restoreRounds(l *loop) error {
+	s := &r.program.Steps[l.task.step]
+	rows, err := r.engine.journal.Rounds(r.ctx, r.x.WorkspaceID, r.x.ID, s.Node.ID, l.task.frame.iteration)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		i := lastIndex(row.Iteration)
+		if row.Status == execution.NodeFailed {
+			l.failures[i] = row.Error
+		}
+		if row.Status == execution.NodeCompleted || row.Status == execution.NodeFailed {
+			l.results[i] = stored(row)
+		}
+	}
+	return nil
+}
+
+func lastIndex(iteration string) int {
+	i, unit := 0, 1
+	for at := len(iteration) - 1; at >= 0 && iteration[at] != '.'; at-- {
+		i += int(iteration[at]-'0') * unit
+		unit *= 10
+	}
+	return i
+}
+
+// pump starts rounds while there are items and room, and ends the loop when
+// all are done. It is not re-entered: rounds that end at once are taken up by
+// the call under way.
+func (r *run) pump(l *loop) {
+	if l.pumping {
+		return
+	}
+	l.pumping = true
+	defer func() { l.pumping = false }()
+	for len(l.open) < l.it.Parallel && !l.ended && !r.over {
+		item, more, err := r.nextItem(l)
+		if err != nil {
+			r.closeRounds(l)
+			r.settleFailure(l.task, err)
+			return
+		}
+		if !more {
+			l.ended = true
+			break
+		}
+		i := l.next
+		l.next++
+		if done, known := l.results[i]; known {
+			l.previous, _ = r.read(r.ctx, done)
+			continue
+		}
+		r.startRound(l, i, item)
+	}
+	if l.ended && len(l.open) == 0 && !r.over && !l.task.state().run.Status.Over() {
+		r.endLoop(l)
+	}
+}
+
+func (r *run) nextItem(l *loop) (item any, more bool, err error) {
+	if l.it.Next == nil {
+		if l.next >= len(l.it.Items) {
+			return nil, false, nil
+		}
+		return l.it.Items[l.next], true, nil
+	}
+	if len(l.open) > 0 {
+		return nil, false, nil
+	}
+	item, more, err = l.it.Next(r.ctx, l.next, l.previous)
+	if err == nil && more && l.next >= l.it.MaxItems {
+		err = fault.New(fault.Invalid, "the loop was still going after %d rounds", l.it.MaxItems).WithCode("loop_limit")
+	}
+	return item, more, err
+}
+
+func (r *run) startRound(l *loop, i int, item any) {
+	if l.body < 0 || len(r.program.Scopes[l.body].Steps) == 0 {
+		v, err := r.keep(item)
+		if err != nil {
+			v, _ = r.keep(nil)
+		}
+		l.results[i] = v
+		return
+	}
+	f := newFrame(r.program, l.task.frame, l, l.body, -1, roundIteration(l.task.frame.iteration, i))
+	f.item, f.index = item, i
+	l.open[i] = f
+	if err := r.enterFrame(r.ctx, f); err != nil {
+		r.failFrame(f, execution.ErrorOf(err, r.program.Steps[l.task.step].Node.ID))
+		return
+	}
+	if !f.closed && f.progress.Over() {
+		r.endRound(f)
+	}
+}
+
+// endRound keeps what a finished round came to and frees its memory.
+func (r *run) endRound(f *frame) {
+	l := f.loop
+	out := r.outputOf(f)
+	f.closed = true
+	delete(l.open, f.index)
+	l.results[f.index] = out
+	if l.it.Next != nil {
+		l.previous, _ = r.read(r.ctx, out)
+	}
+	r.recordRound(f, execution.NodeCompleted, out, nil)
+	f.nodes = nil
+	r.pump(l)
+}
+
+// failRound keeps a failed round's error, or fails the loop with it.
+func (r *run) failRound(f *frame, failure *execution.Error) {
+	l := f.loop
+	f.closed = true
+	delete(l.open, f.index)
+	if !l.it.ContinueOnError {
+		r.closeRounds(l)
+		r.settleFailure(l.task, fault.New(fault.Kind(failure.Code), "round %d failed at %s: %s", f.index, failure.NodeID, failure.Message).WithCode(failure.Code))
+		return
+	}
+	null, _ := r.keep(nil)
+	l.results[f.index], l.failures[f.index] = null, failure
+	r.recordRound(f, execution.NodeFailed, null, failure)
+	f.nodes = nil
+	r.pump(l)
+}
+
+func (r *run) recordRound(f *frame, status execution.NodeStatus, out value, failure *execution.Error) {
+	s := &r.program.Steps[f.loop.task.step]
+	r.batch.nodes = append(r.batch.nodes, execution.NodeRun{ID: nodeRunID(r.uid, s.Node.ID, f.iteration), NodeID: s.Node.ID, Kind: s.Node.Kind,
+		Title: s.Node.Title, Iteration: f.iteration, Attempt: 1, Status: status, Output: out.raw, OutputRef: out.ref, Error: failure, CompletedAt: r.now()})
+	r.batch.head = true
+}
+
+// closeRounds cuts every round under way.
+func (r *run) closeRounds(l *loop) {
+	for i, f := range l.open {
+		f.closed = true
+		r.cancelFrame(f)
+		delete(l.open, i)
+	}
+	l.ended = true
+}
+
+// endLoop settles the container with its rounds' outputs in the items' order.
+func (r *run) endLoop(l *loop) {
+	items := make([]any, l.next)
+	failures := []any{}
+	for i := range items {
+		data, err := r.read(r.ctx, l.results[i])
+		if err != nil {
+			r.settleFailure(l.task, err)
+			return
+		}
+		items[i] = data
+		if failure := l.failures[i]; failure != nil {
+			failures = append(failures, map[string]any{"index": float64(i), "error": map[string]any{"code": failure.Code, "message": failure.Message, "node_id": failure.NodeID}})
+		}
+	}
+	l.task.state().loop = nil
+	out, err := r.keep(map[string]any{"items": items, "errors": failures})
+	if err != nil {
+		r.settleFailure(l.task, err)
+		return
+	}
+	r.complete(l.task, out, nil, "")
+}
+
+// beginChild starts another workflow for a node.
+func (r *run) beginChild(t task, c *node.ChildStart) {
+	if r.x.Depth+1 > r.engine.cfg.MaxDepth {
+		r.settleFailure(t, fault.New(fault.Conflict, "workflows call each other more than %d deep", r.engine.cfg.MaxDepth).WithCode("too_deep"))
+		return
+	}
+	child, err := r.newChild(t, c)
+	if err != nil {
+		r.failed(t, &r.program.Steps[t.step], err)
+		return
+	}
+	r.batch.children = append(r.batch.children, execution.New{Execution: *child})
+	n := t.state()
+	if !c.Wait {
+		out, _ := r.keep(map[string]any{"execution_id": child.ID})
+		r.complete(t, out, nil, "")
+		return
+	}
+	n.run.Status = execution.NodeWaiting
+	n.run.Wait = &execution.Wait{Reason: waitChild, Child: child.ID}
+	r.waiting[t] = n.run.Wait.Until
+	r.record(&n.run, "")
+}
+
+func (r *run) newChild(t task, c *node.ChildStart) (*execution.Execution, error) {
+	version, err := r.engine.programs.Live(r.ctx, r.x.WorkspaceID, c.WorkflowID)
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.engine.programs.Program(r.ctx, r.x.WorkspaceID, c.WorkflowID, version)
+	if err != nil {
+		return nil, err
+	}
+	start, ok := p.StartFor("workflow", "")
+	if !ok {
+		return nil, fault.New(fault.Invalid, "the workflow %s has no trigger", c.WorkflowID)
+	}
+	input, err := r.keep(c.Input)
+	if err != nil {
+		return nil, err
+	}
+	x := &execution.Execution{ID: r.engine.cfg.NewID(), WorkspaceID: r.x.WorkspaceID, WorkflowID: c.WorkflowID, WorkflowName: p.Definition.Name,
+		WorkflowVersion: version, UserID: r.x.UserID, Status: execution.Pending, TriggerType: "workflow", StartNode: start.Node.ID,
+		Priority: r.x.Priority, TotalNodes: len(p.Steps), ParentID: r.x.ID, ParentNode: r.program.Steps[t.step].Node.ID,
+		ParentIteration: t.frame.iteration, Depth: r.x.Depth + 1, CreatedAt: r.now(), Epoch: 1, Worker: r.engine.cfg.Worker}
+	x.TriggerData = input.raw
+	if input.raw == nil {
+		return nil, fault.New(fault.TooLarge, "the input of a workflow is at most %d KiB: pass a file on instead", r.engine.cfg.InlineBytes>>10)
+	}
+	return x, nil
+}
+
+// children returns the executions that nodes of the frame, or of rounds inside
+// it, had started and were waiting for.
+func (r *run) children(f *frame) []string {
+	var out []string
+	for _, n := range f.nodes {
+		if n.run.Wait != nil && n.run.Wait.Reason == waitChild {
+			out = append(out, n.run.Wait.Child)
+		}
+		if n.loop != nil {
+			for _, round := range n.loop.open {
+				out = append(out, r.children(round)...)
+			}
+		}
+	}
+	return out
+}
+
+// lookAtChildren puts back to work the nodes whose child has ended.
+func (r *run) lookAtChildren(ctx context.Context) error {
+	for t := range r.waiting {
+		n := t.state()
+		if n.run.Wait == nil || n.run.Wait.Reason != waitChild {
+			continue
+		}
+		x, err := r.engine.journal.Child(ctx, r.x.WorkspaceID, n.run.Wait.Child)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		if err == nil && !x.Status.Over() {
+			continue
+		}
+		delete(r.waiting, t)
+		n.resume = &resume{childOutcome(x, err)}
+		r.ready = append(r.ready, t)
+	}
+	return nil
+}
+
+func childOutcome(x *execution.Execution, err error) node.Resume {
+	out := node.Resume{Reason: waitChild}
+	switch {
+	case err != nil:
+		out.Err = err
+	case x.Status == execution.Completed:
+		out.Data = decodeJSON(x.Output)
+	default:
+		message := "it was cancelled"
+		if x.Error != nil {
+			message = x.Error.Message
+		}
+		out.Err = fault.New(fault.Conflict, "the workflow %q ended as %s: %s", x.WorkflowName, x.Status, message).WithCode("child_" + string(x.Status))
+	}
+	return out
+}

@@ -1,0 +1,458 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"agentstudio/internal/event"
+	"agentstudio/internal/execution"
+	"agentstudio/internal/fault"
+	"agentstudio/internal/node"
+	"agentstudio/internal/workflow"
+
+	"github.com/google/uuid"
+)
+
+// maxBatch is how many rows a commit gathers before it is written.
+const maxBatch = 500
+
+// run is one execution in memory. Its fields belong to the goroutine in
+// execute; visits talk to it through the mailbox only.
+type run struct {
+	engine  *Engine
+	x       *execution.Execution
+	uid     uuid.UUID
+	room    string
+	program *workflow.Program
+	trigger any
+	start   int // step the execution begins with
+
+	ctx    context.Context // of the visits; ends when the execution does
+	cancel context.CancelFunc
+
+	root    *frame
+	ready   []task
+	launch  []*visit
+	active  map[*visit]struct{}
+	waiting map[task]time.Time
+	batch   batch
+	output  value
+	over    bool
+	paused  bool
+
+	recovered bool // rows of an earlier life may exist
+	deadline  time.Time
+
+	mailbox chan func()
+	visits  sync.WaitGroup
+
+	lookMu sync.Mutex
+	asked  bool // a signal came and was not handled
+	closed bool // no more signals are taken
+	wakeUp chan struct{}
+
+	logMu sync.Mutex
+	logs  []execution.LogEntry
+}
+
+func newRun(e *Engine, x *execution.Execution) *run {
+	uid, err := uuid.Parse(x.ID)
+	if err != nil {
+		uid = uuid.NewSHA1(uuid.Nil, []byte(x.ID))
+	}
+	return &run{engine: e, x: x, uid: uid, room: event.ExecutionRoom(x.ID), active: map[*visit]struct{}{}, waiting: map[task]time.Time{},
+		mailbox: make(chan func()), wakeUp: make(chan struct{}, 1), paused: x.PauseRequested}
+}
+
+func (r *run) now() time.Time { return r.engine.cfg.Now() }
+
+// look asks the run to read its row again. It reports false when the run has
+// ended or is about to.
+func (r *run) look() bool {
+	r.lookMu.Lock()
+	defer r.lookMu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.asked = true
+	select {
+	case r.wakeUp <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// close takes no more signals; it reports false when one came meanwhile.
+func (r *run) close() bool {
+	r.lookMu.Lock()
+	defer r.lookMu.Unlock()
+	if r.asked && !r.over {
+		return false
+	}
+	r.closed = true
+	return true
+}
+
+func (r *run) takeSignal() bool {
+	r.lookMu.Lock()
+	defer r.lookMu.Unlock()
+	asked := r.asked
+	r.asked = false
+	return asked
+}
+
+// execute is the life of a run in memory.
+func (r *run) execute(ctx context.Context, fresh bool) (wake time.Time, err error) {
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	defer r.visits.Wait()
+	defer r.cancel()
+	defer func() {
+		r.lookMu.Lock()
+		r.closed = true
+		r.lookMu.Unlock()
+	}()
+	if err := r.load(ctx, fresh); err != nil {
+		if fault.KindOf(err) == fault.Internal || fault.Is(err, fault.Unavailable) {
+			return time.Time{}, err
+		}
+		r.finish(execution.Failed, execution.ErrorOf(err, ""), value{})
+	}
+	for {
+		if err := r.turn(ctx); err != nil {
+			return time.Time{}, r.abandon(err)
+		}
+		if r.over {
+			return time.Time{}, r.afterEnd(ctx)
+		}
+		if rest, until := r.atRest(); rest {
+			if wake, parked, err := r.park(ctx, until); parked || err != nil {
+				return wake, err
+			}
+			continue
+		}
+		if err := r.wait(ctx); err != nil {
+			return time.Time{}, err
+		}
+	}
+}
+
+// abandon drops what is in memory: another engine has the execution now, or
+// the database could not write.
+func (r *run) abandon(err error) error {
+	if fault.Is(err, fault.Stale) {
+		r.engine.cfg.Log.Warn("lease lost, execution dropped", "execution_id", r.x.ID)
+		return nil
+	}
+	return err
+}
+
+// turn moves the execution as far as it goes without waiting, commits, and
+// starts the visits whose turn has come.
+func (r *run) turn(ctx context.Context) error {
+	for {
+		r.advance()
+		if !r.over && r.root.progress.Over() && len(r.active) == 0 && len(r.launch) == 0 {
+			r.finish(execution.Completed, nil, r.outputOf(r.root))
+		}
+		full := r.batch.rows() >= maxBatch
+		if err := r.commit(ctx, r.over); err != nil {
+			return err
+		}
+		for _, v := range r.launch {
+			v.begin()
+		}
+		r.launch = nil
+		if !full || r.over {
+			return nil
+		}
+	}
+}
+
+// advance runs what is instant in place and prepares visits for the rest, as
+// far as max_parallel and the batch allow.
+func (r *run) advance() {
+	for len(r.ready) > 0 && !r.over && !r.paused && !r.stopping() && r.batch.rows() < maxBatch {
+		at := r.next()
+		if at < 0 {
+			return
+		}
+		t := r.ready[at]
+		if at == 0 {
+			r.ready = r.ready[1:]
+		} else {
+			r.ready = append(r.ready[:at:at], r.ready[at+1:]...)
+		}
+		if t.frame.closed {
+			continue
+		}
+		r.visit(t)
+	}
+}
+
+// next returns the first ready task that may start now, or -1: instant ones
+// always, others while fewer than max_parallel are in flight.
+func (r *run) next() int {
+	if len(r.active)+len(r.launch) < r.maxParallel() {
+		return 0
+	}
+	for i, t := range r.ready {
+		if s := &r.program.Steps[t.step]; s.Kind.Instant || !s.Enabled {
+			return i
+		}
+	}
+	return -1
+}
+
+func (r *run) maxParallel() int {
+	if n := r.program.Definition.Settings.MaxParallel; n > 0 {
+		return n
+	}
+	return r.engine.cfg.MaxParallel
+}
+
+func (r *run) stopping() bool {
+	select {
+	case <-r.engine.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait blocks until something happened: a visit ended, a signal, a timer.
+func (r *run) wait(ctx context.Context) error {
+	timer := time.NewTimer(r.untilWake())
+	defer timer.Stop()
+	var stop <-chan struct{}
+	if !r.stopping() {
+		stop = r.engine.stop
+	}
+	select {
+	case f := <-r.mailbox:
+		f()
+	case <-r.wakeUp:
+	case <-timer.C:
+	case <-stop:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for drained := false; !drained; {
+		select {
+		case f := <-r.mailbox:
+			f()
+		default:
+			drained = true
+		}
+	}
+	if r.takeSignal() {
+		if err := r.readRow(ctx); err != nil {
+			return err
+		}
+	}
+	r.wakeDue()
+	return nil
+}
+
+func (r *run) untilWake() time.Duration {
+	until := time.Hour
+	now := r.now()
+	for _, at := range r.waiting {
+		if !at.IsZero() {
+			until = min(until, at.Sub(now))
+		}
+	}
+	if !r.deadline.IsZero() {
+		until = min(until, r.deadline.Sub(now))
+	}
+	return max(until, 0)
+}
+
+// wakeDue puts back to work the nodes whose time has come.
+func (r *run) wakeDue() {
+	now := r.now()
+	if !r.deadline.IsZero() && !now.Before(r.deadline) && !r.over {
+		limit := time.Duration(r.program.Definition.Settings.TimeoutSeconds * float64(time.Second))
+		r.finish(execution.Failed, &execution.Error{Code: "timeout", Message: "the execution ran longer than its limit of " + limit.String()}, value{})
+		return
+	}
+	for t, at := range r.waiting {
+		if at.IsZero() || now.Before(at) || r.paused {
+			continue
+		}
+		delete(r.waiting, t)
+		n := t.state()
+		if n.run.Wait != nil && n.run.Wait.Reason != waitRetry {
+			n.resume = &resume{node.Resume{Reason: waitTimer}}
+		}
+		r.ready = append(r.ready, t)
+	}
+}
+
+// atRest reports whether nothing runs and nothing will before until (zero:
+// before somebody signals).
+func (r *run) atRest() (bool, time.Time) {
+	if len(r.active) > 0 {
+		return false, time.Time{}
+	}
+	if r.stopping() {
+		return true, time.Time{}
+	}
+	if len(r.ready) > 0 && !r.paused {
+		return false, time.Time{}
+	}
+	var until time.Time
+	for _, at := range r.waiting {
+		if !at.IsZero() && (until.IsZero() || at.Before(until)) && !r.paused {
+			until = at
+		}
+	}
+	if !r.deadline.IsZero() && (until.IsZero() || r.deadline.Before(until)) {
+		until = r.deadline
+	}
+	if !until.IsZero() && until.Sub(r.now()) < r.engine.cfg.StayAwake {
+		return false, time.Time{}
+	}
+	return true, until
+}
+
+// park writes that the execution rests and gives up its memory. It reports
+// false when a signal came meanwhile.
+func (r *run) park(ctx context.Context, until time.Time) (time.Time, bool, error) {
+	status := execution.Waiting
+	switch {
+	case r.paused:
+		status = execution.Paused
+	case r.stopping():
+		status, until = execution.Running, time.Time{}
+	}
+	r.x.WakeAt = until
+	if r.x.Status != status {
+		r.x.Status = status
+		r.emitExecution("", "")
+	}
+	if err := r.commit(ctx, true); err != nil {
+		return time.Time{}, false, r.abandon(err)
+	}
+	if r.close() || r.stopping() {
+		return until, true, nil
+	}
+	r.takeSignal()
+	if err := r.readRow(ctx); err != nil {
+		return time.Time{}, false, err
+	}
+	if !r.over && !r.paused {
+		r.x.Status = execution.Running
+		r.emitExecution("", "")
+	}
+	return time.Time{}, false, nil
+}
+
+// readRow takes in what others wrote about the execution.
+func (r *run) readRow(ctx context.Context) error {
+	x, err := r.engine.journal.Child(ctx, r.x.WorkspaceID, r.x.ID)
+	if fault.Is(err, fault.NotFound) {
+		r.over = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if x.CancelRequested && !r.over {
+		r.x.CancelRequested = true
+		r.finish(execution.Cancelled, &execution.Error{Code: "cancelled", Message: "the execution was cancelled"}, value{})
+		return nil
+	}
+	r.setPaused(x.PauseRequested)
+	return r.lookAtChildren(ctx)
+}
+
+func (r *run) setPaused(paused bool) {
+	if paused == r.paused {
+		return
+	}
+	r.paused = paused
+	r.x.Status = execution.Running
+	if paused {
+		r.x.Status = execution.Paused
+	}
+	r.emitExecution("", "")
+}
+
+// finish ends the execution: what runs is cut, what waits is cancelled. The
+// caller commits.
+func (r *run) finish(status execution.Status, failure *execution.Error, output value) {
+	if r.over {
+		return
+	}
+	r.over = true
+	r.cancel()
+	if status != execution.Completed && r.root != nil {
+		r.cancelFrame(r.root)
+	}
+	r.x.Status, r.x.Error, r.output = status, failure, output
+	r.x.CompletedAt = r.now()
+	if r.x.StartedAt.IsZero() {
+		r.x.StartedAt = r.x.CompletedAt
+	}
+	r.x.WakeAt = time.Time{}
+	r.ready, r.waiting = nil, map[task]time.Time{}
+	message := ""
+	if failure != nil {
+		message = failure.Message
+	}
+	r.emitExecution("", message)
+}
+
+// afterEnd tells those who wait for this execution, and ends its children when
+// it did not complete.
+func (r *run) afterEnd(ctx context.Context) error {
+	if r.x.ParentID != "" {
+		r.engine.announce.Announce(execution.Ticket{ID: r.x.ParentID, WorkspaceID: r.x.WorkspaceID})
+	}
+	if r.x.Status == execution.Completed || r.root == nil {
+		return nil
+	}
+	var errs []error
+	for _, child := range r.children(r.root) {
+		if _, err := r.engine.cancel.RequestCancel(ctx, r.x.WorkspaceID, child); err != nil && !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound) {
+			errs = append(errs, err)
+			continue
+		}
+		r.engine.announce.Announce(execution.Ticket{ID: child, WorkspaceID: r.x.WorkspaceID})
+	}
+	return errors.Join(errs...)
+}
+
+// outputOf returns what a round is worth: the output of its one sink that ran,
+// an object by node id when there are several, null when there is none.
+func (r *run) outputOf(f *frame) value {
+	var ended []int
+	for _, i := range r.program.Scopes[f.scope].Sinks {
+		if n := f.nodes[i]; n != nil && n.value.present() && n.run.Status != execution.NodeSkipped {
+			ended = append(ended, i)
+		}
+	}
+	switch len(ended) {
+	case 0:
+		return value{raw: json.RawMessage("null")}
+	case 1:
+		return f.nodes[ended[0]].value
+	}
+	object := map[string]any{}
+	for _, i := range ended {
+		data, err := r.read(r.ctx, f.nodes[i].value)
+		if err != nil {
+			r.engine.cfg.Log.Error("output cannot be read", "execution_id", r.x.ID, "error", err)
+			continue
+		}
+		object[r.program.Steps[i].Node.ID] = data
+	}
+	v, err := r.keep(object)
+	if err != nil {
+		return value{raw: json.RawMessage("null")}
+	}
+	return v
+}

@@ -1,0 +1,153 @@
+package execution
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"agentstudio/internal/event"
+	"agentstudio/internal/node"
+)
+
+// New is an execution to be created.
+type New struct {
+	Execution
+	// IdempotencyKey, when set, makes a second create with the same key and
+	// RequestHash in the workspace answer the first execution.
+	IdempotencyKey string
+	RequestHash    string
+	// Reuse are the finished nodes of the execution this one retries.
+	Reuse []NodeRun
+	// ReuseSteps are the durable steps that go with them.
+	ReuseSteps []StepRecord
+	Events     []event.Event
+}
+
+// Head is the part of an execution's row that changes while it runs.
+type Head struct {
+	Status         Status
+	Output         json.RawMessage
+	OutputRef      string
+	Response       *node.Response
+	Error          *Error
+	CompletedNodes int
+	FailedNodes    int
+	SkippedNodes   int
+	Usage          node.Usage
+	StartedAt      time.Time
+	CompletedAt    time.Time
+	WakeAt         time.Time
+	LastSeq        int64
+	// Release gives the lease back: nobody runs it until somebody claims it.
+	Release bool
+}
+
+// Commit is what an engine writes of an execution in one transaction: all of
+// it or nothing.
+type Commit struct {
+	WorkspaceID string
+	ExecutionID string
+	Epoch       int64
+	Head        *Head // nil leaves the row as it is
+	Nodes       []NodeRun
+	Events      []event.Event
+	Logs        []LogEntry
+	Steps       []StepRecord
+	Children    []New
+	Payloads    []Payload
+}
+
+// Payload is a large value, stored once under the hash of its content.
+type Payload struct {
+	Hash string // SHA-256, hex
+	Data []byte
+}
+
+// Journal is what an engine needs of the store. Every method is one
+// transaction and safe for concurrent use.
+type Journal interface {
+	// Create stores an execution and its dispatch entry. With an idempotency
+	// key already used for the same request it returns the first execution's
+	// id and false; for another request a fault of kind Invalid.
+	Create(ctx context.Context, e New) (id string, created bool, err error)
+	// Commit writes what happened, durably, and returns when it is on disk. It
+	// fails with a fault of kind Stale when the lease is of a newer epoch: then
+	// nothing was written and the caller must stop touching the execution.
+	// Commits of one execution become visible in the order of the calls.
+	Commit(ctx context.Context, c Commit) error
+	// Claim takes the lease of an execution that is not over for the worker
+	// and returns it with the new epoch. Conflict: it is over.
+	Claim(ctx context.Context, id, worker string) (*Execution, error)
+	// NodeRuns returns the stored nodes of one iteration ("" for the top).
+	NodeRuns(ctx context.Context, workspaceID, id, iteration string) ([]NodeRun, error)
+	// Rounds returns the finished rounds of a container.
+	Rounds(ctx context.Context, workspaceID, id, nodeID, iteration string) ([]NodeRun, error)
+	// Steps returns the durable steps of one node in one iteration.
+	Steps(ctx context.Context, workspaceID, id, nodeID, iteration string) ([]StepRecord, error)
+	// Payload returns a large value.
+	Payload(ctx context.Context, workspaceID, hash string) ([]byte, error)
+	// Children returns the executions started by a node.
+	Child(ctx context.Context, workspaceID, id string) (*Execution, error)
+}
+
+// Filter narrows a list of executions. Zero fields do not narrow.
+type Filter struct {
+	WorkflowID  string
+	Status      Status
+	TriggerType string
+	From, To    time.Time // of created_at, From inclusive, To exclusive
+	Query       string    // in the workflow's name and the id
+	Limit       int
+	Offset      int
+	Cursor      string // from the page before; replaces Offset
+}
+
+// Page is one page of executions, newest first.
+type Page struct {
+	Items      []*Execution
+	Total      int
+	NextCursor string // "" on the last page
+}
+
+// LogFilter narrows an execution's log.
+type LogFilter struct {
+	Level  string
+	NodeID string
+	After  int64 // seq
+	Limit  int
+}
+
+// Store is what the use cases need beside the Journal. Workspace tells which
+// workspace owns an execution; every other method takes it first.
+type Store interface {
+	Journal
+	Workspace(ctx context.Context, id string) (string, error)
+	Find(ctx context.Context, workspaceID, id string) (*Execution, error)
+	List(ctx context.Context, workspaceID string, f Filter) (Page, error)
+	AllNodeRuns(ctx context.Context, workspaceID, id string, limit, offset int) ([]NodeRun, int, error)
+	NodeRun(ctx context.Context, workspaceID, id, nodeRunID string) (*NodeRun, error)
+	AllSteps(ctx context.Context, workspaceID, id string) ([]StepRecord, error)
+	Events(ctx context.Context, workspaceID, id string, afterSeq int64, limit int) ([]event.Event, error)
+	Logs(ctx context.Context, workspaceID, id string, f LogFilter) ([]LogEntry, error)
+	// RequestCancel and RequestPause mark what is wanted; the engine does it.
+	// They return the execution as it was, and Conflict when it is over.
+	RequestCancel(ctx context.Context, workspaceID, id string) (*Execution, error)
+	RequestPause(ctx context.Context, workspaceID, id string, paused bool) (*Execution, error)
+	Delete(ctx context.Context, workspaceID, id string) error
+}
+
+// Ticket says that an execution wants an engine.
+type Ticket struct {
+	ID          string
+	WorkspaceID string
+	Priority    int
+	At          time.Time  // not before; zero: now
+	Fresh       *Execution // just created, when the caller has it at hand; may be nil
+}
+
+// Announcer hands tickets to whoever runs executions, after their rows are
+// committed. It never blocks. For an execution that runs already it means:
+// look at your row again.
+type Announcer interface {
+	Announce(tickets ...Ticket)
+}

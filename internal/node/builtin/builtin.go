@@ -1,0 +1,42 @@
+// Package builtin holds the node kinds that come with the studio, one file per
+// kind.
+package builtin
+
+import (
+	"time"
+
+	"agentstudio/internal/node"
+)
+
+// Deps is what the kinds need from outside. Kinds whose dependency is missing
+// are still listed; running one fails with a fault of kind NotConfigured.
+type Deps struct {
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Kinds returns every built-in kind, in the palette's order.
+func Kinds(deps Deps) []node.Type {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	return []node.Type{
+		manualTrigger(),
+		webhookTrigger(),
+		scheduleTrigger(),
+		workflowTrigger(),
+		set(),
+		runWorkflow(),
+		respond(),
+		logKind(),
+		condition(),
+		switchKind(),
+		filter(),
+		transform(),
+		loop(),
+		split(),
+		merge(),
+		wait(deps.Now),
+		stop(),
+	}
+}

@@ -1,0 +1,127 @@
+// Package nodetest lends a node kind under test the host it expects: steps are
+// recorded, logs and deltas are kept, expressions are evaluated.
+package nodetest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+
+	"agentstudio/internal/node"
+
+	"github.com/expr-lang/expr"
+)
+
+// Host is a node.Host in memory. Set Names and Recorded before the run; read
+// the rest after it. It is safe for concurrent use while the node runs.
+type Host struct {
+	// Names is the node's scope: trigger, input, nodes, item, index, vars.
+	Names map[string]any
+	// Recorded holds the outcomes of steps by name, as a process that died
+	// would have left them. Steps that run are added.
+	Recorded map[string]json.RawMessage
+
+	mu     sync.Mutex
+	logs   []Line
+	deltas []node.Delta
+	steps  []Done
+}
+
+// Line is a line of the log.
+type Line struct {
+	Level, Message string
+	Data           any
+}
+
+// Done is a step that ran here, in the order of their ends.
+type Done struct {
+	node.Step
+	Result node.StepResult
+}
+
+// New returns a host whose scope has the names.
+func New(names map[string]any) *Host {
+	return &Host{Names: names, Recorded: map[string]json.RawMessage{}}
+}
+
+// Eval evaluates an expression with the names added to the scope.
+func (h *Host) Eval(_ context.Context, e node.Expression, names map[string]any) (any, error) {
+	env := maps.Clone(h.Names)
+	if env == nil {
+		env = map[string]any{}
+	}
+	maps.Copy(env, names)
+	source := strings.TrimSpace(string(e))
+	if inner, ok := strings.CutPrefix(source, "{{"); ok {
+		source = strings.TrimSuffix(inner, "}}")
+	}
+	program, err := expr.Compile(source, expr.Env(env))
+	if err != nil {
+		return nil, fmt.Errorf("compile %q: %w", source, err)
+	}
+	return expr.Run(program, env)
+}
+
+// Scope returns the names.
+func (h *Host) Scope(context.Context) (map[string]any, error) { return h.Names, nil }
+
+// Log keeps the line.
+func (h *Host) Log(level, message string, data any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.logs = append(h.logs, Line{level, message, data})
+}
+
+// Delta keeps the delta.
+func (h *Host) Delta(d node.Delta) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.deltas = append(h.deltas, d)
+}
+
+// Step runs do unless its outcome is recorded.
+func (h *Host) Step(ctx context.Context, step node.Step, do func(context.Context) (node.StepResult, error)) (json.RawMessage, error) {
+	h.mu.Lock()
+	recorded, known := h.Recorded[step.Name]
+	h.mu.Unlock()
+	if known {
+		return recorded, nil
+	}
+	result, err := do(ctx)
+	if err != nil {
+		return nil, err
+	}
+	output, err := json.Marshal(result.Output)
+	if err != nil {
+		return nil, fmt.Errorf("record step %s: %w", step.Name, err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.Recorded[step.Name] = output
+	h.steps = append(h.steps, Done{step, result})
+	return output, nil
+}
+
+// Logs returns the lines logged so far.
+func (h *Host) Logs() []Line {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]Line(nil), h.logs...)
+}
+
+// Deltas returns the deltas passed so far.
+func (h *Host) Deltas() []node.Delta {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]node.Delta(nil), h.deltas...)
+}
+
+// Steps returns the steps that ran here.
+func (h *Host) Steps() []Done {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]Done(nil), h.steps...)
+}
