@@ -1,0 +1,58 @@
+package store
+
+import (
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	_ "modernc.org/sqlite" // the driver named "sqlite"
+)
+
+func openSQLite(cfg Config) (*DB, error) {
+	if cfg.DataDir == "" {
+		return nil, fmt.Errorf("open database: SQLite needs a data directory")
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	unlock, err := lockDir(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(cfg.DataDir, "studio.db")
+	write, err := sql.Open("sqlite", sqliteDSN(file, false))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", file, err)
+	}
+	// One connection: Go's queue for it is first come, first served, where
+	// several would sleep in SQLite's busy handler.
+	write.SetMaxOpenConns(1)
+	write.SetMaxIdleConns(1)
+	read, err := sql.Open("sqlite", sqliteDSN(file, true))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", file, err)
+	}
+	n := cfg.MaxConns
+	if n <= 0 {
+		n = 4
+	}
+	read.SetMaxOpenConns(n)
+	read.SetMaxIdleConns(n)
+	return &DB{dialect: SQLite, write: write, read: read, close: closeAll(read.Close, write.Close, unlock)}, nil
+}
+
+// sqliteDSN names the file and the settings every connection starts with.
+// FULL survives power loss, which NORMAL in WAL mode does not.
+func sqliteDSN(file string, readOnly bool) string {
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+		"temp_store(MEMORY)", "cache_size(-8000)",
+	}}
+	if readOnly {
+		q.Set("_txlock", "deferred")
+		q["_pragma"] = []string{"busy_timeout(10000)", "query_only(1)", "temp_store(MEMORY)", "cache_size(-4000)"}
+	}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: file, RawQuery: q.Encode()}).String()
+}
