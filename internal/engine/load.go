@@ -50,7 +50,7 @@ func (r *run) load(ctx context.Context, fresh bool) error {
 		return err
 	}
 	r.wakeDue()
-	return r.lookAtChildren(ctx)
+	return nil
 }
 
 // enterFrame restores what is stored of a round and puts its ready nodes to work.
@@ -120,6 +120,7 @@ func (r *run) take(f *frame) {
 		switch {
 		case n.run.Status == execution.NodeWaiting && n.run.Wait != nil:
 			r.waiting[t] = n.run.Wait.Until
+			r.unseen = r.unseen || n.run.Wait.Reason == waitChild
 			continue
 		case n.run.Status == execution.NodeRunning && s.Kind.OnCrash != node.CrashRerun && !s.Kind.Container:
 			r.settleFailure(t, fault.New(fault.Internal, "the process died while this node ran, and it may not be repeated").WithCode("crashed"))

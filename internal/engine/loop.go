@@ -43,7 +43,7 @@ func (r *run) beginLoop(t task, it *node.Iteration) {
 	n.run.Wait = &execution.Wait{Reason: waitLoop}
 	if r.recovered {
 		if err := r.restoreRounds(l); err != nil {
-			r.settleFailure(t, err)
+			r.broken = err
 			return
 		}
 	}
@@ -88,8 +88,11 @@ func (r *run) pump(l *loop) {
 	}
 	l.pumping = true
 	defer func() { l.pumping = false }()
-	for len(l.open) < l.it.Parallel && !l.ended && !r.over {
+	for len(l.open) < l.it.Parallel && !l.ended && !r.over && r.broken == nil {
 		item, more, err := r.nextItem(l)
+		if err != nil && r.ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			r.closeRounds(l)
 			r.settleFailure(l.task, err)
@@ -107,7 +110,7 @@ func (r *run) pump(l *loop) {
 		}
 		r.startRound(l, i, item)
 	}
-	if l.ended && len(l.open) == 0 && !r.over && !l.task.state().run.Status.Over() {
+	if l.ended && len(l.open) == 0 && !r.over && r.broken == nil && !l.task.state().run.Status.Over() {
 		r.endLoop(l)
 	}
 }
@@ -142,7 +145,7 @@ func (r *run) startRound(l *loop, i int, item any) {
 	f.item, f.index = item, i
 	l.open[i] = f
 	if err := r.enterFrame(r.ctx, f); err != nil {
-		r.failFrame(f, execution.ErrorOf(err, r.program.Steps[l.task.step].Node.ID))
+		r.broken = err
 		return
 	}
 	if !f.closed && f.progress.Over() {
@@ -206,7 +209,7 @@ func (r *run) endLoop(l *loop) {
 	for i := range items {
 		data, err := r.read(r.ctx, l.results[i])
 		if err != nil {
-			r.settleFailure(l.task, err)
+			r.broken = err
 			return
 		}
 		items[i] = data
@@ -230,6 +233,10 @@ func (r *run) beginChild(t task, c *node.ChildStart) {
 		return
 	}
 	child, err := r.newChild(t, c)
+	if fault.KindOf(err) == fault.Internal || fault.Is(err, fault.Unavailable) {
+		r.broken = err
+		return
+	}
 	if err != nil {
 		r.failed(t, &r.program.Steps[t.step], err)
 		return

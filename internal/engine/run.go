@@ -42,6 +42,8 @@ type run struct {
 	output  value
 	over    bool
 	paused  bool
+	unseen  bool  // a wait for a child was restored: the child may have ended
+	broken  error // something of ours failed: nothing more may be written
 
 	recovered bool // rows of an earlier life may exist
 	deadline  time.Time
@@ -127,6 +129,13 @@ func (r *run) execute(ctx context.Context, fresh bool) (wake time.Time, err erro
 		if r.over {
 			return time.Time{}, r.afterEnd(ctx)
 		}
+		if r.unseen {
+			r.unseen = false
+			if err := r.lookAtChildren(ctx); err != nil {
+				return time.Time{}, err
+			}
+			continue
+		}
 		if rest, until := r.atRest(); rest {
 			if wake, parked, err := r.park(ctx, until); parked || err != nil {
 				return wake, err
@@ -154,6 +163,9 @@ func (r *run) abandon(err error) error {
 func (r *run) turn(ctx context.Context) error {
 	for {
 		r.advance()
+		if r.broken != nil {
+			return r.broken
+		}
 		if !r.over && r.root.progress.Over() && len(r.active) == 0 && len(r.launch) == 0 {
 			r.finish(execution.Completed, nil, r.outputOf(r.root))
 		}
@@ -174,7 +186,7 @@ func (r *run) turn(ctx context.Context) error {
 // advance runs what is instant in place and prepares visits for the rest, as
 // far as max_parallel and the batch allow.
 func (r *run) advance() {
-	for len(r.ready) > 0 && !r.over && !r.paused && !r.stopping() && r.batch.rows() < maxBatch {
+	for len(r.ready) > 0 && !r.over && r.broken == nil && !r.paused && !r.stopping() && r.batch.rows() < maxBatch {
 		at := r.next()
 		if at < 0 {
 			return

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
@@ -87,7 +88,7 @@ func (r *run) passThrough(t task, s *workflow.Step, n *nodeState) {
 	view := r.viewOf(t)
 	input, err := view.input(r.ctx)
 	if err != nil {
-		r.settleFailure(t, err)
+		r.broken = err
 		return
 	}
 	v, err := r.keep(input)
@@ -163,16 +164,16 @@ func (v *visit) attempt(ctx context.Context) (result node.Result, err error) {
 	}()
 	input, err := v.view.input(ctx)
 	if err != nil {
-		return result, err
+		return result, &oursError{err}
 	}
 	v.call.Input = input
 	if v.call.Arrived, err = v.view.arrived(ctx); err != nil {
-		return result, err
+		return result, &oursError{err}
 	}
 	env := expr.Env{}
 	if !v.step.Constant() {
 		if env, err = v.view.env(ctx, v.step.Refs()); err != nil {
-			return result, err
+			return result, &oursError{err}
 		}
 	}
 	cfg, err := v.step.Config(env)
@@ -182,6 +183,14 @@ func (v *visit) attempt(ctx context.Context) (result node.Result, err error) {
 	return v.step.Type.Run(ctx, v.call, cfg)
 }
 
+// oursError is a failure to read what the engine itself had stored: no outcome
+// of the node, but a reason to stop and try the execution again later.
+type oursError struct{ err error }
+
+func (e *oursError) Error() string { return e.err.Error() }
+
+func (e *oursError) Unwrap() error { return e.err }
+
 // settle takes in what an attempt came to.
 func (r *run) settle(v *visit, result node.Result, err error) {
 	t := v.task
@@ -189,6 +198,11 @@ func (r *run) settle(v *visit, result node.Result, err error) {
 	n.visit = nil
 	if err != nil && r.ctx.Err() != nil {
 		return // cut off by the end of the execution or of the process: not an outcome
+	}
+	var ours *oursError
+	if errors.As(err, &ours) {
+		r.broken = ours.err
+		return
 	}
 	if err != nil {
 		r.failed(t, v.step, err)
