@@ -147,3 +147,12 @@ func (p *Program) Armings() []Arming {
 	}
 	return out
 }
+
+// InputSchema returns the JSON Schema of the data a trigger takes; nil when
+// anything goes.
+func (s *Step) InputSchema() map[string]any {
+	if t, ok := s.decoded.(node.InputSchemer); ok {
+		return t.InputSchema()
+	}
+	return nil
+}

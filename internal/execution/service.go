@@ -1,0 +1,473 @@
+package execution
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"agentstudio/internal/access"
+	"agentstudio/internal/event"
+	"agentstudio/internal/fault"
+	"agentstudio/internal/schema"
+	"agentstudio/internal/workflow"
+)
+
+// Programs finds the versions executions start with.
+type Programs interface {
+	Program(ctx context.Context, workspaceID, workflowID string, version int) (*workflow.Program, error)
+	Live(ctx context.Context, workspaceID, workflowID string) (int, error)
+	Newest(ctx context.Context, workspaceID, workflowID string) (int, error)
+}
+
+// Listener hears of committed events.
+type Listener interface {
+	Subscribe(rooms ...string) event.Subscription
+}
+
+// Config adjusts a Service. NewID must be set.
+type Config struct {
+	NewID func() string
+	Now   func() time.Time
+	// Leased is the name of the engine that runs what is created here, when
+	// the dispatcher is in this process; empty leaves executions unclaimed.
+	Leased string
+	// MaxTrigger bounds the trigger data, in bytes; 10 MiB.
+	MaxTrigger int
+}
+
+// Service holds the use cases of executions. It is safe for concurrent use.
+type Service struct {
+	store    Store
+	programs Programs
+	announce Announcer
+	bus      Listener
+	cfg      Config
+	schemas  schema.Cache
+}
+
+// NewService returns the use cases.
+func NewService(store Store, programs Programs, announce Announcer, bus Listener, cfg Config) *Service {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.MaxTrigger <= 0 {
+		cfg.MaxTrigger = 10 << 20
+	}
+	return &Service{store: store, programs: programs, announce: announce, bus: bus, cfg: cfg}
+}
+
+// StartInput says what to run.
+type StartInput struct {
+	WorkspaceID    string
+	WorkflowID     string
+	Version        int    // 0: the newest for people, the published one for triggers
+	TriggerType    string // "" means manual
+	StartNode      string // "" lets the trigger type choose
+	TriggerData    json.RawMessage
+	Priority       int
+	ScheduledAt    time.Time
+	IdempotencyKey string
+}
+
+// Start accepts an execution: when it returns without error, the execution is
+// committed and will run. created is false when the idempotency key answered
+// an earlier one. Conflict: the workflow is not valid; Invalid: the data breaks
+// the trigger's schema.
+func (s *Service) Start(ctx context.Context, by access.Actor, in StartInput) (x *Execution, created bool, err error) {
+	if err := by.Need(in.WorkspaceID, access.Execute); err != nil {
+		return nil, false, err
+	}
+	e, err := s.prepare(ctx, by, in)
+	if err != nil {
+		return nil, false, err
+	}
+	id, created, err := s.store.Create(ctx, *e)
+	if err != nil {
+		return nil, false, err
+	}
+	if !created {
+		x, err := s.store.Find(ctx, in.WorkspaceID, id)
+		return x, false, err
+	}
+	x = &e.Execution
+	fresh := *x
+	s.announce.Announce(Ticket{ID: x.ID, WorkspaceID: x.WorkspaceID, Priority: x.Priority, At: x.ScheduledAt, Fresh: s.fresh(&fresh)})
+	return x, true, nil
+}
+
+// fresh returns the execution when the engine of this process may take it up
+// without claiming it.
+func (s *Service) fresh(x *Execution) *Execution {
+	if s.cfg.Leased == "" {
+		return nil
+	}
+	return x
+}
+
+func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (*New, error) {
+	if in.TriggerType == "" {
+		in.TriggerType = "manual"
+	}
+	if err := s.check(in); err != nil {
+		return nil, err
+	}
+	version := in.Version
+	var err error
+	if version == 0 {
+		version, err = s.version(ctx, in)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.programs.Program(ctx, in.WorkspaceID, in.WorkflowID, version)
+	if err != nil {
+		return nil, err
+	}
+	start, ok := p.StartFor(in.TriggerType, in.StartNode)
+	if !ok {
+		return nil, fault.InvalidInput(fault.Detail{Location: "body.start_node", Code: "unknown_node", Message: "the workflow has no such trigger that is enabled"})
+	}
+	if len(in.TriggerData) == 0 {
+		in.TriggerData = json.RawMessage("{}")
+	}
+	if err := s.checkTrigger(start, in.TriggerData); err != nil {
+		return nil, err
+	}
+	x := Execution{ID: s.cfg.NewID(), WorkspaceID: in.WorkspaceID, WorkflowID: in.WorkflowID, WorkflowName: p.Definition.Name, WorkflowVersion: version,
+		UserID: by.UserID, Status: Pending, TriggerType: in.TriggerType, StartNode: start.Node.ID, TriggerData: in.TriggerData, Priority: in.Priority,
+		TotalNodes: len(p.Steps), ScheduledAt: in.ScheduledAt, CreatedAt: s.cfg.Now().UTC(), Epoch: 1, Worker: s.cfg.Leased}
+	e := &New{Execution: x, IdempotencyKey: in.IdempotencyKey}
+	if in.IdempotencyKey != "" {
+		e.RequestHash = requestHash(in)
+	}
+	return e, nil
+}
+
+func (s *Service) check(in StartInput) error {
+	var faults []fault.Detail
+	if in.Priority < 0 || in.Priority > 10 {
+		faults = append(faults, fault.Detail{Location: "body.priority", Code: "out_of_range", Message: "priority is between 0 and 10", Value: in.Priority})
+	}
+	if len(in.TriggerData) > s.cfg.MaxTrigger {
+		return fault.New(fault.TooLarge, "the trigger data is over %d MiB: upload a file and pass its id", s.cfg.MaxTrigger>>20)
+	}
+	if len(in.IdempotencyKey) > 255 {
+		faults = append(faults, fault.Detail{Location: "header.Idempotency-Key", Code: "too_long", Message: "an idempotency key has at most 255 characters"})
+	}
+	known := false
+	for _, t := range TriggerTypes() {
+		known = known || t == in.TriggerType
+	}
+	if !known {
+		faults = append(faults, fault.Detail{Location: "body.trigger_type", Code: "unknown", Message: fmt.Sprintf("trigger_type is one of %v", TriggerTypes()), Value: in.TriggerType})
+	}
+	if len(faults) > 0 {
+		return fault.InvalidInput(faults...)
+	}
+	return nil
+}
+
+// version picks what runs when the caller does not say: people try out the
+// newest version, triggers run the published one.
+func (s *Service) version(ctx context.Context, in StartInput) (int, error) {
+	if in.TriggerType == "manual" || in.TriggerType == "api" {
+		return s.programs.Newest(ctx, in.WorkspaceID, in.WorkflowID)
+	}
+	return s.programs.Live(ctx, in.WorkspaceID, in.WorkflowID)
+}
+
+// checkTrigger validates the data against the trigger's input schema.
+func (s *Service) checkTrigger(start *workflow.Step, data json.RawMessage) error {
+	wanted := start.InputSchema()
+	if wanted == nil {
+		return nil
+	}
+	text, err := json.Marshal(wanted)
+	if err != nil {
+		return err
+	}
+	compiled, err := s.schemas.Compile(text)
+	if err != nil {
+		return fault.New(fault.Conflict, "the input schema of the trigger %q cannot be used: %s", start.Node.ID, err)
+	}
+	var v any
+	if err := json.Unmarshal(data, &v); err != nil {
+		return fault.InvalidInput(fault.Detail{Location: "body.trigger_data", Code: "not_json", Message: "the trigger data is not JSON"})
+	}
+	var faults []fault.Detail
+	for _, f := range compiled.Validate(v) {
+		location := "body.trigger_data"
+		if f.Path != "" {
+			location += "." + f.Path
+		}
+		faults = append(faults, fault.Detail{Location: location, Code: "input_schema", Message: f.Message})
+	}
+	if len(faults) > 0 {
+		return fault.InvalidInput(faults...)
+	}
+	return nil
+}
+
+func requestHash(in StartInput) string {
+	text, _ := json.Marshal([]any{in.WorkflowID, in.Version, in.TriggerType, in.StartNode, in.TriggerData, in.Priority, in.ScheduledAt}) // strings and JSON: always written
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// Find returns an execution.
+func (s *Service) Find(ctx context.Context, by access.Actor, id string) (*Execution, error) {
+	workspace, err := s.authorise(ctx, by, id, access.Read)
+	if err != nil {
+		return nil, err
+	}
+	return s.store.Find(ctx, workspace, id)
+}
+
+// authorise returns the workspace of an execution in which the actor may do
+// what is asked.
+func (s *Service) authorise(ctx context.Context, by access.Actor, id string, p access.Permission) (string, error) {
+	workspace, err := s.store.Workspace(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return workspace, by.Need(workspace, p)
+}
+
+// List returns a page of a workspace's executions, newest first.
+func (s *Service) List(ctx context.Context, by access.Actor, workspaceID string, f Filter) (Page, error) {
+	if err := by.Need(workspaceID, access.Read); err != nil {
+		return Page{}, err
+	}
+	return s.store.List(ctx, workspaceID, f)
+}
+
+// Nodes returns what is known of the execution's nodes, in the order they
+// started, and how many there are.
+func (s *Service) Nodes(ctx context.Context, by access.Actor, id string, limit, offset int) ([]NodeRun, int, error) {
+	workspace, err := s.authorise(ctx, by, id, access.Read)
+	if err != nil {
+		return nil, 0, err
+	}
+	return s.store.AllNodeRuns(ctx, workspace, id, limit, offset)
+}
+
+// NodeDetail is everything known of one node's run.
+type NodeDetail struct {
+	NodeRun
+	Input json.RawMessage
+	Steps []StepRecord
+}
+
+// Node returns one node's run with its input, its whole output and its steps.
+func (s *Service) Node(ctx context.Context, by access.Actor, id, nodeRunID string) (*NodeDetail, error) {
+	workspace, err := s.authorise(ctx, by, id, access.Read)
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.store.NodeRun(ctx, workspace, id, nodeRunID)
+	if err != nil {
+		return nil, err
+	}
+	out := &NodeDetail{NodeRun: *n}
+	if out.Output == nil && n.OutputRef != "" {
+		if out.Output, err = s.store.Payload(ctx, workspace, n.OutputRef); err != nil {
+			return nil, err
+		}
+	}
+	if out.Steps, err = s.store.Steps(ctx, workspace, id, n.NodeID, n.Iteration); err != nil {
+		return nil, err
+	}
+	out.Input, err = s.inputOf(ctx, workspace, id, n)
+	return out, err
+}
+
+// inputOf puts together what arrived at a node from what its sources left.
+func (s *Service) inputOf(ctx context.Context, workspace, id string, n *NodeRun) (json.RawMessage, error) {
+	x, err := s.store.Find(ctx, workspace, id)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.programs.Program(ctx, workspace, x.WorkflowID, x.WorkflowVersion)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil // the workflow is gone: its graph with it
+	}
+	if err != nil {
+		return nil, err
+	}
+	step, ok := p.Step(n.NodeID)
+	if !ok || len(step.In) == 0 {
+		return nil, nil
+	}
+	rows, err := s.store.NodeRuns(ctx, workspace, id, n.Iteration)
+	if err != nil {
+		return nil, err
+	}
+	arrived := map[string]json.RawMessage{}
+	for _, e := range step.In {
+		source := p.Steps[p.Edges[e].Source].Node.ID
+		for _, row := range rows {
+			if row.NodeID != source || row.Output == nil && row.OutputRef == "" {
+				continue
+			}
+			output := row.Output
+			if output == nil {
+				if output, err = s.store.Payload(ctx, workspace, row.OutputRef); err != nil {
+					return nil, err
+				}
+			}
+			arrived[source] = output
+			if len(step.In) == 1 {
+				return output, nil
+			}
+		}
+	}
+	if len(arrived) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(arrived)
+}
+
+// Events returns stored events after a seq, at most limit.
+func (s *Service) Events(ctx context.Context, by access.Actor, id string, after int64, limit int) ([]event.Event, error) {
+	workspace, err := s.authorise(ctx, by, id, access.Read)
+	if err != nil {
+		return nil, err
+	}
+	return s.store.Events(ctx, workspace, id, after, limit)
+}
+
+// Logs returns lines of the log after a seq, at most f.Limit.
+func (s *Service) Logs(ctx context.Context, by access.Actor, id string, f LogFilter) ([]LogEntry, error) {
+	workspace, err := s.authorise(ctx, by, id, access.Read)
+	if err != nil {
+		return nil, err
+	}
+	return s.store.Logs(ctx, workspace, id, f)
+}
+
+// Cancel asks for the end of an execution. The engine stops it within a
+// second; the execution returned is as it was when asked.
+func (s *Service) Cancel(ctx context.Context, by access.Actor, id string) (*Execution, error) {
+	return s.request(ctx, by, id, s.store.RequestCancel)
+}
+
+// Pause keeps further nodes from starting; what runs ends.
+func (s *Service) Pause(ctx context.Context, by access.Actor, id string) (*Execution, error) {
+	return s.request(ctx, by, id, func(ctx context.Context, workspace, id string) (*Execution, error) {
+		return s.store.RequestPause(ctx, workspace, id, true)
+	})
+}
+
+// Resume takes a pause back.
+func (s *Service) Resume(ctx context.Context, by access.Actor, id string) (*Execution, error) {
+	return s.request(ctx, by, id, func(ctx context.Context, workspace, id string) (*Execution, error) {
+		return s.store.RequestPause(ctx, workspace, id, false)
+	})
+}
+
+func (s *Service) request(ctx context.Context, by access.Actor, id string, ask func(context.Context, string, string) (*Execution, error)) (*Execution, error) {
+	workspace, err := s.authorise(ctx, by, id, access.Execute)
+	if err != nil {
+		return nil, err
+	}
+	sub := s.bus.Subscribe(event.ExecutionRoom(id))
+	defer sub.Close()
+	x, err := ask(ctx, workspace, id)
+	if err != nil {
+		return nil, err
+	}
+	s.announce.Announce(Ticket{ID: id, WorkspaceID: workspace, Priority: x.Priority})
+	s.settle(ctx, sub, time.Second)
+	return s.store.Find(ctx, workspace, id)
+}
+
+// settle waits a moment for the engine to take the request in, so that the
+// answer usually shows its effect.
+func (s *Service) settle(ctx context.Context, sub event.Subscription, limit time.Duration) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		select {
+		case e := <-sub.C():
+			if e.Type == event.ExecutionUpdate {
+				return
+			}
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Delete removes a finished execution with everything that belongs to it.
+func (s *Service) Delete(ctx context.Context, by access.Actor, id string) error {
+	workspace, err := s.authorise(ctx, by, id, access.Execute)
+	if err != nil {
+		return err
+	}
+	return s.store.Delete(ctx, workspace, id)
+}
+
+// Wait returns the execution once it is over, or has said its response when
+// responded is set, or as it is when the limit passes.
+func (s *Service) Wait(ctx context.Context, workspaceID string, sub event.Subscription, id string, responded bool, limit time.Duration) (*Execution, error) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		select {
+		case e := <-sub.C():
+			if e.Type != event.ExecutionUpdate && !sub.Lagged() {
+				continue
+			}
+			if e.Name == "status_changed" && !isOver(e.Data) && !sub.Lagged() {
+				continue
+			}
+			x, err := s.store.Find(ctx, workspaceID, id)
+			if err != nil || x.Status.Over() || responded && x.Response != nil {
+				return x, err
+			}
+		case <-timer.C:
+			return s.store.Find(ctx, workspaceID, id)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func isOver(data json.RawMessage) bool {
+	var e struct {
+		Status Status `json:"status"`
+	}
+	return json.Unmarshal(data, &e) == nil && e.Status.Over()
+}
+
+// Run starts an execution and waits for it as Wait does.
+func (s *Service) Run(ctx context.Context, by access.Actor, in StartInput, responded bool, limit time.Duration) (*Execution, error) {
+	if err := by.Need(in.WorkspaceID, access.Execute); err != nil {
+		return nil, err
+	}
+	e, err := s.prepare(ctx, by, in)
+	if err != nil {
+		return nil, err
+	}
+	sub := s.bus.Subscribe(event.ExecutionRoom(e.ID))
+	defer sub.Close()
+	id, created, err := s.store.Create(ctx, *e)
+	if err != nil {
+		return nil, err
+	}
+	if !created {
+		sub.Add(event.ExecutionRoom(id))
+		if x, err := s.store.Find(ctx, in.WorkspaceID, id); err != nil || x.Status.Over() || responded && x.Response != nil {
+			return x, err
+		}
+		return s.Wait(ctx, in.WorkspaceID, sub, id, responded, limit)
+	}
+	fresh := e.Execution
+	s.announce.Announce(Ticket{ID: e.ID, WorkspaceID: e.WorkspaceID, Priority: e.Priority, At: e.ScheduledAt, Fresh: s.fresh(&fresh)})
+	return s.Wait(ctx, in.WorkspaceID, sub, e.ID, responded, limit)
+}
