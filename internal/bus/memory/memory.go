@@ -1,0 +1,131 @@
+// Package memory carries events between the goroutines of one process.
+package memory
+
+import (
+	"context"
+	"sync"
+
+	"agentstudio/internal/event"
+)
+
+// Bus is an event.Bus. Its zero value is not usable; make one with New.
+type Bus struct {
+	queue int
+
+	mu    sync.RWMutex
+	rooms map[string]map[*subscription]struct{}
+}
+
+// New returns a bus whose listeners may lag by up to queue events each before
+// events are dropped for them; 256 when queue is 0.
+func New(queue int) *Bus {
+	if queue <= 0 {
+		queue = 256
+	}
+	return &Bus{queue: queue, rooms: map[string]map[*subscription]struct{}{}}
+}
+
+// Publish implements event.Bus.
+func (b *Bus) Publish(_ context.Context, events ...event.Event) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if len(b.rooms) == 0 {
+		return
+	}
+	for _, e := range events {
+		for s := range b.rooms[e.Room] {
+			s.offer(e)
+		}
+	}
+}
+
+// Subscribe implements event.Bus.
+func (b *Bus) Subscribe(rooms ...string) event.Subscription {
+	s := &subscription{bus: b, events: make(chan event.Event, b.queue)}
+	for _, room := range rooms {
+		s.Add(room)
+	}
+	return s
+}
+
+type subscription struct {
+	bus    *Bus
+	events chan event.Event
+
+	mu     sync.Mutex
+	lagged bool
+	closed bool
+	rooms  []string
+}
+
+// offer queues an event unless the listener is too slow; then the listener is
+// told that it missed some.
+func (s *subscription) offer(e event.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	select {
+	case s.events <- e:
+	default:
+		s.lagged = true
+	}
+}
+
+func (s *subscription) C() <-chan event.Event { return s.events }
+
+func (s *subscription) Lagged() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lagged := s.lagged
+	s.lagged = false
+	return lagged
+}
+
+func (s *subscription) Add(room string) {
+	s.bus.mu.Lock()
+	defer s.bus.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	listeners := s.bus.rooms[room]
+	if listeners == nil {
+		listeners = map[*subscription]struct{}{}
+		s.bus.rooms[room] = listeners
+	}
+	if _, listens := listeners[s]; !listens {
+		listeners[s] = struct{}{}
+		s.rooms = append(s.rooms, room)
+	}
+}
+
+func (s *subscription) Remove(room string) {
+	s.bus.mu.Lock()
+	defer s.bus.mu.Unlock()
+	s.bus.leave(s, room)
+}
+
+func (b *Bus) leave(s *subscription, room string) {
+	delete(b.rooms[room], s)
+	if len(b.rooms[room]) == 0 {
+		delete(b.rooms, room)
+	}
+}
+
+func (s *subscription) Close() {
+	s.bus.mu.Lock()
+	defer s.bus.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	for _, room := range s.rooms {
+		s.bus.leave(s, room)
+	}
+	close(s.events)
+}

@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// bulkWriter keeps the prepared statements of multi-row inserts. It serves one
+// transaction at a time.
+type bulkWriter struct {
+	db         *DB
+	statements map[string]*sql.Stmt // SQLite only: pgx keeps its own
+}
+
+func newBulkWriter(db *DB) *bulkWriter {
+	return &bulkWriter{db: db, statements: map[string]*sql.Stmt{}}
+}
+
+func (w *bulkWriter) close() {
+	for text, s := range w.statements {
+		_ = s.Close() // nothing to save: the connection closes next
+		delete(w.statements, text)
+	}
+}
+
+// bulk gathers the rows of one transaction, table by table.
+type bulk struct {
+	writer *bulkWriter
+	tx     *sql.Tx
+	err    error
+
+	payloads, executions, nodes, steps, logs, events rows
+}
+
+// rows are rows of one table, waiting to be inserted together.
+type rows struct {
+	table, conflict string
+	columns         []string
+	values          []any
+}
+
+func (r *rows) add(values ...any) { r.values = append(r.values, values...) }
+
+var executionColumns = strings.Split("id,workspace_id,workflow_id,workflow_name,workflow_version,user_id,status,trigger_type,start_node,trigger_data,"+
+	"priority,total_nodes,completed_nodes,retry_of,parent_id,parent_node,parent_iteration,depth,scheduled_at,created_at,wake_at,last_seq,worker,epoch", ",")
+
+var nodeColumns = strings.Split("execution_id,iteration,node_id,id,kind,title,attempt,status,handles,output,output_ref,error,usage,wait,started_at,completed_at", ",")
+
+var stepColumns = strings.Split("execution_id,node_id,iteration,name,kind,title,input,output,failed,usage,started_at,ended_at", ",")
+
+func (w *bulkWriter) begin(tx *sql.Tx) *bulk {
+	return &bulk{writer: w, tx: tx,
+		payloads:   rows{table: "payloads", columns: []string{"workspace_id", "hash", "size", "data", "created_at"}, conflict: "ON CONFLICT (workspace_id, hash) DO NOTHING"},
+		executions: rows{table: "executions", columns: executionColumns},
+		nodes: rows{table: "node_executions", columns: nodeColumns, conflict: `ON CONFLICT (execution_id, iteration, node_id) DO UPDATE SET attempt = excluded.attempt,
+			status = excluded.status, handles = excluded.handles, output = excluded.output, output_ref = excluded.output_ref, error = excluded.error,
+			usage = excluded.usage, wait = excluded.wait, started_at = excluded.started_at, completed_at = excluded.completed_at`},
+		steps:  rows{table: "agent_steps", columns: stepColumns, conflict: "ON CONFLICT (execution_id, node_id, iteration, name) DO NOTHING"},
+		logs:   rows{table: "execution_logs", columns: []string{"execution_id", "seq", "node_id", "iteration", "level", "message", "data", "at"}},
+		events: rows{table: "execution_events", columns: []string{"execution_id", "last_seq", "events"}},
+	}
+}
+
+func (b *bulk) fail(err error) { b.err = errors.Join(b.err, err) }
+
+// flush inserts what was gathered.
+func (b *bulk) flush(ctx context.Context) error {
+	for _, r := range b.tables() {
+		if b.err != nil {
+			return b.err
+		}
+		if err := b.insert(ctx, r); err != nil {
+			return fmt.Errorf("insert into %s: %w", r.table, err)
+		}
+	}
+	return b.err
+}
+
+func (b *bulk) tables() []*rows {
+	return []*rows{&b.payloads, &b.executions, &b.nodes, &b.steps, &b.logs, &b.events}
+}
+
+// chunkSizes are how many rows one statement inserts, largest first.
+var chunkSizes = [...]int{64, 16, 4, 1}
+
+// insert writes rows in chunks of fixed sizes, so that few texts are prepared.
+func (b *bulk) insert(ctx context.Context, r *rows) error {
+	width := len(r.columns)
+	for left := r.values; len(left) > 0; {
+		n := 1
+		for _, size := range chunkSizes {
+			if len(left) >= size*width {
+				n = size
+				break
+			}
+		}
+		if _, err := b.exec(ctx, insertSQL(r, n), left[:n*width]...); err != nil {
+			return err
+		}
+		left = left[n*width:]
+	}
+	return nil
+}
+
+func insertSQL(r *rows, n int) string {
+	var text strings.Builder
+	text.WriteString("INSERT INTO " + r.table + " (" + strings.Join(r.columns, ", ") + ") VALUES ")
+	at := 1
+	for i := range n {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		text.WriteByte('(')
+		for j := range r.columns {
+			if j > 0 {
+				text.WriteByte(',')
+			}
+			text.WriteString("$" + strconv.Itoa(at))
+			at++
+		}
+		text.WriteByte(')')
+	}
+	text.WriteString(" " + r.conflict)
+	return text.String()
+}
+
+// exec runs a statement, the prepared one where there is one.
+func (b *bulk) exec(ctx context.Context, text string, args ...any) (sql.Result, error) {
+	if s := b.writer.statements[text]; s != nil {
+		return b.tx.StmtContext(ctx, s).ExecContext(ctx, args...)
+	}
+	return b.tx.ExecContext(ctx, text, args...)
+}
+
+// prepare compiles the statements once for SQLite's one writing connection.
+func (w *bulkWriter) prepare(ctx context.Context) error {
+	if w.db.Dialect() != SQLite {
+		return nil
+	}
+	texts := []string{headSQL}
+	b := w.begin(nil)
+	for _, r := range b.tables() {
+		for _, size := range chunkSizes {
+			texts = append(texts, insertSQL(r, size))
+		}
+	}
+	for _, text := range texts {
+		s, err := w.db.write.PrepareContext(ctx, text)
+		if err != nil {
+			return fmt.Errorf("prepare %q: %w", text, err)
+		}
+		w.statements[text] = s
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"agentstudio/internal/execution"
+	"agentstudio/internal/fault"
+)
+
+// List implements execution.Store.
+func (s *Executions) List(ctx context.Context, workspaceID string, f execution.Filter) (execution.Page, error) {
+	where := ` WHERE workspace_id = $1 AND ($2 = '' OR workflow_id = $2) AND ($3 = '' OR status = $3) AND ($4 = '' OR trigger_type = $4)
+		AND (CAST($5 AS BIGINT) = 0 OR created_at >= $5) AND (CAST($6 AS BIGINT) = 0 OR created_at < $6) AND ($7 = '' OR id = $7 OR lower(workflow_name) LIKE $8 ESCAPE '\')`
+	args := []any{workspaceID, f.WorkflowID, string(f.Status), f.TriggerType, millis(f.From), millis(f.To), f.Query, "%" + literal(f.Query) + "%"}
+	var page execution.Page
+	if err := s.db.Read().QueryRowContext(ctx, `SELECT count(*) FROM executions`+where, args...).Scan(&page.Total); err != nil {
+		return page, explain(err)
+	}
+	query := executionSelect + where
+	if f.Cursor != "" {
+		at, id, err := readCursor(f.Cursor)
+		if err != nil {
+			return page, err
+		}
+		query += ` AND (created_at < $9 OR created_at = $9 AND id < $10)`
+		args = append(args, at, id)
+		query += ` ORDER BY created_at DESC, id DESC LIMIT $11`
+		args = append(args, f.Limit+1)
+	} else {
+		query += ` ORDER BY created_at DESC, id DESC LIMIT $9 OFFSET $10`
+		args = append(args, f.Limit+1, f.Offset)
+	}
+	result, err := s.db.Read().QueryContext(ctx, query, args...)
+	if err != nil {
+		return page, explain(err)
+	}
+	defer func() { _ = result.Close() }()
+	for result.Next() {
+		x, _, err := scanExecution(result)
+		if err != nil {
+			return page, err
+		}
+		page.Items = append(page.Items, x)
+	}
+	if len(page.Items) > f.Limit {
+		page.Items = page.Items[:f.Limit]
+		last := page.Items[f.Limit-1]
+		page.NextCursor = writeCursor(millis(last.CreatedAt), last.ID)
+	}
+	return page, explain(result.Err())
+}
+
+// literal escapes the wildcards of LIKE, for lower-case comparison.
+func literal(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(s))
+}
+
+func writeCursor(at int64, id string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(at, 10) + " " + id))
+}
+
+func readCursor(s string) (at int64, id string, err error) {
+	text, err := base64.RawURLEncoding.DecodeString(s)
+	if err == nil {
+		var n int
+		n, err = fmt.Sscanf(string(text), "%d %s", &at, &id)
+		if n == 2 && err == nil {
+			return at, id, nil
+		}
+	}
+	return 0, "", fault.InvalidInput(fault.Detail{Location: "query.cursor", Code: "bad_cursor", Message: "the cursor is not one this list has given out"})
+}
+
+// RequestCancel implements execution.Store.
+func (s *Executions) RequestCancel(ctx context.Context, workspaceID, id string) (*execution.Execution, error) {
+	return s.request(ctx, workspaceID, id, `UPDATE executions SET cancel_requested = 1 WHERE id = $1 AND workspace_id = $2 AND status IN ('pending', 'running', 'waiting', 'paused')`)
+}
+
+// RequestPause implements execution.Store.
+func (s *Executions) RequestPause(ctx context.Context, workspaceID, id string, paused bool) (*execution.Execution, error) {
+	return s.request(ctx, workspaceID, id, `UPDATE executions SET pause_requested = `+strconv.FormatInt(flag(paused), 10)+
+		` WHERE id = $1 AND workspace_id = $2 AND status IN ('pending', 'running', 'waiting', 'paused')`)
+}
+
+func (s *Executions) request(ctx context.Context, workspaceID, id, update string) (*execution.Execution, error) {
+	changed := int64(0)
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, update, id, workspaceID)
+		if err != nil {
+			return err
+		}
+		changed, err = result.RowsAffected()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	x, err := s.Find(ctx, workspaceID, id)
+	if err != nil {
+		return nil, err
+	}
+	if changed == 0 {
+		return x, fault.New(fault.Conflict, "the execution is %s already", x.Status)
+	}
+	return x, nil
+}
+
+// Delete implements execution.Store.
+func (s *Executions) Delete(ctx context.Context, workspaceID, id string) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, `DELETE FROM executions WHERE id = $1 AND workspace_id = $2 AND status IN ('completed', 'failed', 'cancelled')`, id, workspaceID)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			if err != nil {
+				return err
+			}
+			return fault.New(fault.Conflict, "only finished executions can be deleted: cancel it first")
+		}
+		for _, table := range []string{"node_executions", "execution_events", "execution_logs", "agent_steps", "execution_keys"} {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE execution_id = $1`, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Open returns executions that want an engine: those nobody has finished whose
+// time has come, most urgent first, and when the next one will (zero: none).
+// With running, those that were under way are among them: for a start after
+// the only process had ended.
+func (s *Executions) Open(ctx context.Context, now time.Time, running bool, limit int) (tickets []execution.Ticket, next time.Time, err error) {
+	states := `'pending', 'waiting', 'paused'`
+	if running {
+		states = `'pending', 'waiting', 'paused', 'running'`
+	}
+	due := `(status = 'running' OR status = 'pending' AND wake_at <= $1 OR status = 'waiting' AND wake_at > 0 AND wake_at <= $1 OR cancel_requested = 1)`
+	result, err := s.db.Read().QueryContext(ctx, `SELECT id, workspace_id, priority FROM executions WHERE status IN (`+states+`) AND `+due+`
+		ORDER BY priority DESC, wake_at, id LIMIT $2`, now.UnixMilli(), limit)
+	if err != nil {
+		return nil, next, explain(err)
+	}
+	defer func() { _ = result.Close() }()
+	for result.Next() {
+		var t execution.Ticket
+		if err := result.Scan(&t.ID, &t.WorkspaceID, &t.Priority); err != nil {
+			return nil, next, explain(err)
+		}
+		tickets = append(tickets, t)
+	}
+	if err := result.Err(); err != nil {
+		return nil, next, explain(err)
+	}
+	var at sql.NullInt64
+	err = s.db.Read().QueryRowContext(ctx, `SELECT min(wake_at) FROM executions WHERE status IN ('pending', 'waiting') AND wake_at > $1`, now.UnixMilli()).Scan(&at)
+	return tickets, fromMillis(at.Int64), explain(err)
+}

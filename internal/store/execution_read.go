@@ -1,0 +1,291 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"agentstudio/internal/event"
+	"agentstudio/internal/execution"
+	"agentstudio/internal/fault"
+)
+
+const executionSelect = `SELECT id, workspace_id, workflow_id, workflow_name, workflow_version, user_id, status, trigger_type, start_node,
+	trigger_data, output, output_ref, response, error, priority, total_nodes, completed_nodes, failed_nodes, skipped_nodes,
+	tokens_input, tokens_output, tokens_cache_read, tokens_cache_write, cost_micros, cost_unknown, retry_of, parent_id, parent_node,
+	parent_iteration, depth, scheduled_at, created_at, started_at, completed_at, wake_at, cancel_requested, pause_requested, last_seq, worker, epoch
+	FROM executions`
+
+type scanner interface{ Scan(dest ...any) error }
+
+func scanExecution(row scanner) (x *execution.Execution, outputRef string, err error) {
+	x = &execution.Execution{}
+	var data, output, response, failure string
+	var status string
+	var unknown, cancel, pause, scheduled, created, started, completed, wake int64
+	err = row.Scan(&x.ID, &x.WorkspaceID, &x.WorkflowID, &x.WorkflowName, &x.WorkflowVersion, &x.UserID, &status, &x.TriggerType, &x.StartNode,
+		&data, &output, &outputRef, &response, &failure, &x.Priority, &x.TotalNodes, &x.CompletedNodes, &x.FailedNodes, &x.SkippedNodes,
+		&x.Usage.Input, &x.Usage.Output, &x.Usage.CacheRead, &x.Usage.CacheWrite, &x.Usage.CostMicros, &unknown, &x.RetryOf, &x.ParentID, &x.ParentNode,
+		&x.ParentIteration, &x.Depth, &scheduled, &created, &started, &completed, &wake, &cancel, &pause, &x.LastSeq, &x.Worker, &x.Epoch)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, "", fault.New(fault.NotFound, "there is no such execution, or it is not yours")
+	}
+	if err != nil {
+		return nil, "", explain(fmt.Errorf("scan execution: %w", err))
+	}
+	x.Status = execution.Status(status)
+	x.TriggerData, x.Output = rawJSON(data), rawJSON(output)
+	x.Usage.CostUnknown, x.CancelRequested, x.PauseRequested = unknown == 1, cancel == 1, pause == 1
+	x.ScheduledAt, x.CreatedAt, x.StartedAt = fromMillis(scheduled), fromMillis(created), fromMillis(started)
+	x.CompletedAt, x.WakeAt = fromMillis(completed), fromMillis(wake)
+	return x, outputRef, errors.Join(parseJSON(response, &x.Response), parseJSON(failure, &x.Error))
+}
+
+func rawJSON(s string) json.RawMessage {
+	if s == "" {
+		return nil
+	}
+	return json.RawMessage(s)
+}
+
+// parseJSON reads a column that is JSON or empty.
+func parseJSON(s string, into any) error {
+	if s == "" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(s), into); err != nil {
+		return fmt.Errorf("read column: %w", err)
+	}
+	return nil
+}
+
+// Workspace implements execution.Store.
+func (s *Executions) Workspace(ctx context.Context, id string) (string, error) {
+	var workspace string
+	err := s.db.Read().QueryRowContext(ctx, `SELECT workspace_id FROM executions WHERE id = $1`, id).Scan(&workspace)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", fault.New(fault.NotFound, "there is no such execution, or it is not yours")
+	}
+	return workspace, explain(err)
+}
+
+// Find implements execution.Store. A large output is fetched with it.
+func (s *Executions) Find(ctx context.Context, workspaceID, id string) (*execution.Execution, error) {
+	x, ref, err := scanExecution(s.db.Read().QueryRowContext(ctx, executionSelect+` WHERE id = $1 AND workspace_id = $2`, id, workspaceID))
+	if err != nil || ref == "" {
+		return x, err
+	}
+	x.Output, err = s.Payload(ctx, workspaceID, ref)
+	return x, err
+}
+
+// Child implements execution.Journal.
+func (s *Executions) Child(ctx context.Context, workspaceID, id string) (*execution.Execution, error) {
+	return s.Find(ctx, workspaceID, id)
+}
+
+// Claim implements execution.Journal. On SQLite one process holds the data
+// directory, so its lease needs no write.
+func (s *Executions) Claim(ctx context.Context, id, worker string) (*execution.Execution, error) {
+	if s.db.Dialect() == Postgres {
+		err := s.db.Write(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `UPDATE executions SET worker = $1, epoch = epoch + 1 WHERE id = $2 AND status IN ('pending', 'running', 'waiting', 'paused')`, worker, id)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	x, _, err := scanExecution(s.db.Read().QueryRowContext(ctx, executionSelect+` WHERE id = $1`, id))
+	if err != nil {
+		return nil, err
+	}
+	if x.Status.Over() {
+		return nil, fault.New(fault.Conflict, "the execution is %s already", x.Status)
+	}
+	return x, nil
+}
+
+const nodeSelect = `SELECT n.id, n.node_id, n.kind, n.title, n.iteration, n.attempt, n.status, n.handles, n.output, n.output_ref, n.error, n.usage, n.wait,
+	n.started_at, n.completed_at FROM node_executions n JOIN executions e ON e.id = n.execution_id WHERE e.workspace_id = $1 AND n.execution_id = $2`
+
+func (s *Executions) nodeRuns(ctx context.Context, query string, args ...any) ([]execution.NodeRun, error) {
+	result, err := s.db.Read().QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer func() { _ = result.Close() }()
+	var out []execution.NodeRun
+	for result.Next() {
+		n, err := scanNodeRun(result)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, n)
+	}
+	return out, explain(result.Err())
+}
+
+func scanNodeRun(row scanner) (execution.NodeRun, error) {
+	var n execution.NodeRun
+	var status, handles, output, failure, usage, wait string
+	var started, completed int64
+	err := row.Scan(&n.ID, &n.NodeID, &n.Kind, &n.Title, &n.Iteration, &n.Attempt, &status, &handles, &output, &n.OutputRef, &failure, &usage, &wait, &started, &completed)
+	if err != nil {
+		return n, explain(fmt.Errorf("scan node: %w", err))
+	}
+	n.Status, n.Output = execution.NodeStatus(status), rawJSON(output)
+	n.StartedAt, n.CompletedAt = fromMillis(started), fromMillis(completed)
+	return n, errors.Join(parseJSON(handles, &n.Handles), parseJSON(failure, &n.Error), parseJSON(usage, &n.Usage), parseJSON(wait, &n.Wait))
+}
+
+// NodeRuns implements execution.Journal.
+func (s *Executions) NodeRuns(ctx context.Context, workspaceID, id, iteration string) ([]execution.NodeRun, error) {
+	return s.nodeRuns(ctx, nodeSelect+` AND n.iteration = $3`, workspaceID, id, iteration)
+}
+
+// Rounds implements execution.Journal.
+func (s *Executions) Rounds(ctx context.Context, workspaceID, id, nodeID, iteration string) ([]execution.NodeRun, error) {
+	prefix := ""
+	if iteration != "" {
+		prefix = iteration + "."
+	}
+	// One level deeper than the container: digits only after the prefix.
+	found, err := s.nodeRuns(ctx, nodeSelect+` AND n.node_id = $3 AND n.iteration > $4 AND n.iteration < $5`, workspaceID, id, nodeID, prefix, prefix+":")
+	if err != nil {
+		return nil, err
+	}
+	out := found[:0]
+	for _, n := range found {
+		if rest := strings.TrimPrefix(n.Iteration, prefix); rest != "" && !strings.Contains(rest, ".") {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
+// AllNodeRuns implements execution.Store: in the order they started.
+func (s *Executions) AllNodeRuns(ctx context.Context, workspaceID, id string, limit, offset int) ([]execution.NodeRun, int, error) {
+	var total int
+	if err := s.db.Read().QueryRowContext(ctx, `SELECT count(*) FROM node_executions WHERE execution_id = $1`, id).Scan(&total); err != nil {
+		return nil, 0, explain(err)
+	}
+	out, err := s.nodeRuns(ctx, nodeSelect+` ORDER BY CASE WHEN n.started_at = 0 THEN n.completed_at ELSE n.started_at END, n.iteration, n.id LIMIT $3 OFFSET $4`, workspaceID, id, limit, offset)
+	return out, total, err
+}
+
+// NodeRun implements execution.Store.
+func (s *Executions) NodeRun(ctx context.Context, workspaceID, id, nodeRunID string) (*execution.NodeRun, error) {
+	found, err := s.nodeRuns(ctx, nodeSelect+` AND n.id = $3`, workspaceID, id, nodeRunID)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fault.New(fault.NotFound, "this execution has no such node execution")
+	}
+	return &found[0], nil
+}
+
+const stepSelect = `SELECT s.node_id, s.iteration, s.name, s.kind, s.title, s.input, s.output, s.failed, s.usage, s.started_at, s.ended_at
+	FROM agent_steps s JOIN executions e ON e.id = s.execution_id WHERE e.workspace_id = $1 AND s.execution_id = $2`
+
+// Steps implements execution.Journal.
+func (s *Executions) Steps(ctx context.Context, workspaceID, id, nodeID, iteration string) ([]execution.StepRecord, error) {
+	return s.stepRecords(ctx, stepSelect+` AND s.node_id = $3 AND s.iteration = $4 ORDER BY s.started_at, s.name`, workspaceID, id, nodeID, iteration)
+}
+
+// AllSteps implements execution.Store: at most 10,000, oldest first.
+func (s *Executions) AllSteps(ctx context.Context, workspaceID, id string) ([]execution.StepRecord, error) {
+	return s.stepRecords(ctx, stepSelect+` ORDER BY s.started_at, s.name LIMIT 10000`, workspaceID, id)
+}
+
+func (s *Executions) stepRecords(ctx context.Context, query string, args ...any) ([]execution.StepRecord, error) {
+	result, err := s.db.Read().QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer func() { _ = result.Close() }()
+	var out []execution.StepRecord
+	for result.Next() {
+		var r execution.StepRecord
+		var input, output, usage string
+		var failed, started, ended int64
+		if err := result.Scan(&r.NodeID, &r.Iteration, &r.Name, &r.Kind, &r.Title, &input, &output, &failed, &usage, &started, &ended); err != nil {
+			return nil, explain(fmt.Errorf("scan step: %w", err))
+		}
+		r.Input, r.Output, r.Failed = rawJSON(input), rawJSON(output), failed == 1
+		r.StartedAt, r.EndedAt = fromMillis(started), fromMillis(ended)
+		if err := parseJSON(usage, &r.Usage); err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, explain(result.Err())
+}
+
+// Payload implements execution.Journal.
+func (s *Executions) Payload(ctx context.Context, workspaceID, hash string) ([]byte, error) {
+	var data string
+	err := s.db.Read().QueryRowContext(ctx, `SELECT data FROM payloads WHERE workspace_id = $1 AND hash = $2`, workspaceID, hash).Scan(&data)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fault.New(fault.NotFound, "a stored value is gone: it was removed by retention")
+	}
+	return []byte(data), explain(err)
+}
+
+// Events implements execution.Store: those after the seq, in order.
+func (s *Executions) Events(ctx context.Context, workspaceID, id string, afterSeq int64, limit int) ([]event.Event, error) {
+	result, err := s.db.Read().QueryContext(ctx, `SELECT v.events FROM execution_events v JOIN executions e ON e.id = v.execution_id
+		WHERE e.workspace_id = $1 AND v.execution_id = $2 AND v.last_seq > $3 ORDER BY v.last_seq LIMIT $4`, workspaceID, id, afterSeq, limit)
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer func() { _ = result.Close() }()
+	var out []event.Event
+	for result.Next() && len(out) < limit {
+		var text string
+		if err := result.Scan(&text); err != nil {
+			return nil, explain(err)
+		}
+		var pack []packedEvent
+		if err := json.Unmarshal([]byte(text), &pack); err != nil {
+			return nil, fmt.Errorf("read events of %s: %w", id, err)
+		}
+		for _, p := range pack {
+			if p.Seq > afterSeq && len(out) < limit {
+				out = append(out, event.Event{Room: event.ExecutionRoom(id), Seq: p.Seq, Type: p.Type, Name: p.Name, At: time.UnixMilli(p.At).UTC(), Data: p.Data})
+			}
+		}
+	}
+	return out, explain(result.Err())
+}
+
+// Logs implements execution.Store: those after the seq, in order.
+func (s *Executions) Logs(ctx context.Context, workspaceID, id string, f execution.LogFilter) ([]execution.LogEntry, error) {
+	result, err := s.db.Read().QueryContext(ctx, `SELECT l.seq, l.node_id, l.iteration, l.level, l.message, l.data, l.at
+		FROM execution_logs l JOIN executions e ON e.id = l.execution_id
+		WHERE e.workspace_id = $1 AND l.execution_id = $2 AND l.seq > $3 AND ($4 = '' OR l.level = $4) AND ($5 = '' OR l.node_id = $5)
+		ORDER BY l.seq LIMIT $6`, workspaceID, id, f.After, f.Level, f.NodeID, f.Limit)
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer func() { _ = result.Close() }()
+	var out []execution.LogEntry
+	for result.Next() {
+		var l execution.LogEntry
+		var data string
+		var at int64
+		if err := result.Scan(&l.Seq, &l.NodeID, &l.Iteration, &l.Level, &l.Message, &data, &at); err != nil {
+			return nil, explain(err)
+		}
+		l.Data, l.At = rawJSON(data), fromMillis(at)
+		out = append(out, l)
+	}
+	return out, explain(result.Err())
+}
+
+var _ execution.Store = (*Executions)(nil)

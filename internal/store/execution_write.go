@@ -1,0 +1,367 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"agentstudio/internal/event"
+	"agentstudio/internal/execution"
+	"agentstudio/internal/fault"
+	"agentstudio/internal/node"
+)
+
+// Enqueuer writes dispatch entries in the transaction that creates or releases
+// their executions. The embedded dispatcher needs none: the rows are the queue.
+type Enqueuer interface {
+	Enqueue(ctx context.Context, tx *sql.Tx, tickets []execution.Ticket) error
+}
+
+// Executions stores executions and everything that belongs to them. Commits of
+// all executions of the process are gathered into common transactions by Run;
+// without Run nothing is written.
+type Executions struct {
+	db      *DB
+	enqueue Enqueuer // nil: the rows are the queue
+	queue   chan *writing
+	done    chan struct{} // closed when Run has ended
+	now     func() time.Time
+	bulk    *bulkWriter
+}
+
+// writing is one caller's part of a common transaction.
+type writing struct {
+	create *execution.New
+	commit *execution.Commit
+	answer chan error
+}
+
+// The bounds of a common transaction.
+const (
+	maxGroup     = 512
+	maxGroupRows = 8_000
+)
+
+// NewExecutions returns the store. enqueue may be nil.
+func NewExecutions(db *DB, enqueue Enqueuer, now func() time.Time) *Executions {
+	return &Executions{db: db, enqueue: enqueue, queue: make(chan *writing, maxGroup), done: make(chan struct{}), now: now, bulk: newBulkWriter(db)}
+}
+
+// Run writes what callers hand in until ctx ends, then what is still queued.
+// It must be running for Create and Commit to return.
+func (s *Executions) Run(ctx context.Context) error {
+	defer close(s.done)
+	defer s.bulk.close()
+	if err := s.bulk.prepare(ctx); err != nil {
+		return err
+	}
+	for {
+		select {
+		case w := <-s.queue:
+			s.write(s.gather(w))
+		case <-ctx.Done():
+			for {
+				select {
+				case w := <-s.queue:
+					s.write(s.gather(w))
+				default:
+					return nil
+				}
+			}
+		}
+	}
+}
+
+// gather takes what else is queued. Yielding first lets callers that are about
+// to commit join: without it fast commits fall apart into tiny transactions.
+func (s *Executions) gather(first *writing) []*writing {
+	group := []*writing{first}
+	rows := first.rows()
+	for range 4 {
+		runtime.Gosched()
+	}
+	for len(group) < maxGroup && rows < maxGroupRows {
+		select {
+		case w := <-s.queue:
+			group = append(group, w)
+			rows += w.rows()
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+func (w *writing) rows() int {
+	if w.commit == nil {
+		return 1 + len(w.create.Reuse)
+	}
+	return 1 + len(w.commit.Nodes) + len(w.commit.Steps) + len(w.commit.Logs)
+}
+
+// write commits a group. When the common transaction fails, each part is tried
+// alone, so that one bad part fails nobody else.
+func (s *Executions) write(group []*writing) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	refused, err := s.transaction(ctx, group)
+	if err == nil {
+		for _, w := range group {
+			w.answer <- refused[w]
+		}
+		return
+	}
+	if len(group) == 1 {
+		group[0].answer <- err
+		return
+	}
+	for _, w := range group {
+		s.write([]*writing{w})
+	}
+}
+
+func (s *Executions) transaction(ctx context.Context, group []*writing) (refused map[*writing]error, err error) {
+	refused = map[*writing]error{}
+	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		b := s.bulk.begin(tx)
+		var tickets []execution.Ticket
+		for _, w := range group {
+			if w.create != nil {
+				tickets = append(tickets, b.create(w.create))
+				continue
+			}
+			held, err := b.head(ctx, w.commit)
+			if err != nil {
+				return err
+			}
+			if !held {
+				refused[w] = fault.New(fault.Stale, "another worker has taken over this execution")
+				continue
+			}
+			tickets = append(tickets, b.commit(w.commit, s.now())...)
+		}
+		if err := b.flush(ctx); err != nil {
+			return err
+		}
+		if s.enqueue != nil && len(tickets) > 0 {
+			return s.enqueue.Enqueue(ctx, tx, tickets)
+		}
+		return nil
+	})
+	return refused, err
+}
+
+func (s *Executions) hand(ctx context.Context, w *writing) error {
+	w.answer = make(chan error, 1)
+	select {
+	case s.queue <- w:
+	case <-s.done:
+		return fault.New(fault.Unavailable, "the server is stopping")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-w.answer:
+		return err
+	case <-s.done:
+		select {
+		case err := <-w.answer:
+			return err
+		default:
+			return fault.New(fault.Unavailable, "the server is stopping")
+		}
+	}
+}
+
+// Commit implements execution.Journal.
+func (s *Executions) Commit(ctx context.Context, c execution.Commit) error {
+	return s.hand(ctx, &writing{commit: &c})
+}
+
+// Create implements execution.Journal.
+func (s *Executions) Create(ctx context.Context, e execution.New) (string, bool, error) {
+	if e.IdempotencyKey == "" {
+		return e.ID, true, s.hand(ctx, &writing{create: &e})
+	}
+	id, created := e.ID, true
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		var hash string
+		err := tx.QueryRowContext(ctx, `SELECT request_hash, execution_id FROM execution_keys WHERE workspace_id = $1 AND key = $2 AND created_at > $3`,
+			e.WorkspaceID, e.IdempotencyKey, s.now().Add(-24*time.Hour).UnixMilli()).Scan(&hash, &id)
+		switch {
+		case err == nil && hash != e.RequestHash:
+			return fault.New(fault.Invalid, "the Idempotency-Key was used for another request: use a new key").WithCode("idempotency_key_reused")
+		case err == nil:
+			created = false
+			return nil
+		case !errors.Is(err, sql.ErrNoRows):
+			return err
+		}
+		id = e.ID
+		if _, err := tx.ExecContext(ctx, `INSERT INTO execution_keys (workspace_id, key, request_hash, execution_id, created_at) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (workspace_id, key) DO UPDATE SET request_hash = excluded.request_hash, execution_id = excluded.execution_id, created_at = excluded.created_at`,
+			e.WorkspaceID, e.IdempotencyKey, e.RequestHash, e.ID, s.now().UnixMilli()); err != nil {
+			return err
+		}
+		b := newBulkWriter(s.db).begin(tx)
+		ticket := b.create(&e)
+		if err := b.flush(ctx); err != nil {
+			return err
+		}
+		if s.enqueue != nil {
+			return s.enqueue.Enqueue(ctx, tx, []execution.Ticket{ticket})
+		}
+		return nil
+	})
+	if duplicate(err) && s.db.Dialect() == Postgres {
+		// Two requests with the key at once: the other one won.
+		return s.Create(ctx, e)
+	}
+	return id, created, err
+}
+
+const headSQL = `UPDATE executions SET status = $1, output = $2, output_ref = $3, response = $4, error = $5,
+	completed_nodes = $6, failed_nodes = $7, skipped_nodes = $8, tokens_input = $9, tokens_output = $10,
+	tokens_cache_read = $11, tokens_cache_write = $12, cost_micros = $13, cost_unknown = $14, started_at = $15,
+	completed_at = $16, wake_at = $17, last_seq = $18, worker = CASE WHEN $19 = 1 THEN '' ELSE worker END
+	WHERE id = $20 AND epoch = $21`
+
+// head updates the execution's row, if its lease is still the caller's.
+func (b *bulk) head(ctx context.Context, c *execution.Commit) (held bool, err error) {
+	h := c.Head
+	if h == nil {
+		var epoch int64
+		err := b.tx.QueryRowContext(ctx, `SELECT epoch FROM executions WHERE id = $1`, c.ExecutionID).Scan(&epoch)
+		if errors.Is(err, sql.ErrNoRows) {
+			return false, nil
+		}
+		return epoch == c.Epoch, err
+	}
+	result, err := b.exec(ctx, headSQL, string(h.Status), string(h.Output), h.OutputRef, jsonText(h.Response), jsonText(h.Error),
+		h.CompletedNodes, h.FailedNodes, h.SkippedNodes, h.Usage.Input, h.Usage.Output, h.Usage.CacheRead, h.Usage.CacheWrite, h.Usage.CostMicros,
+		flag(h.Usage.CostUnknown), millis(h.StartedAt), millis(h.CompletedAt), millis(h.WakeAt), h.LastSeq, flag(h.Release), c.ExecutionID, c.Epoch)
+	if err != nil {
+		return false, fmt.Errorf("update execution: %w", err)
+	}
+	n, err := result.RowsAffected()
+	return n == 1, err
+}
+
+func (b *bulk) create(e *execution.New) execution.Ticket {
+	x := &e.Execution
+	b.executions.add(x.ID, x.WorkspaceID, x.WorkflowID, x.WorkflowName, x.WorkflowVersion, x.UserID, string(x.Status), x.TriggerType, x.StartNode,
+		string(x.TriggerData), x.Priority, x.TotalNodes, x.CompletedNodes, x.RetryOf, x.ParentID, x.ParentNode, x.ParentIteration, x.Depth,
+		millis(x.ScheduledAt), millis(x.CreatedAt), millis(wakeOf(x)), x.LastSeq, x.Worker, x.Epoch)
+	for i := range e.Reuse {
+		b.node(x.ID, &e.Reuse[i])
+	}
+	for i := range e.ReuseSteps {
+		b.step(x.ID, &e.ReuseSteps[i])
+	}
+	b.pack(x.ID, e.Events)
+	return execution.Ticket{ID: x.ID, WorkspaceID: x.WorkspaceID, Priority: x.Priority, At: x.ScheduledAt}
+}
+
+func wakeOf(x *execution.Execution) time.Time {
+	if x.ScheduledAt.IsZero() {
+		return x.CreatedAt
+	}
+	return x.ScheduledAt
+}
+
+func (b *bulk) commit(c *execution.Commit, now time.Time) []execution.Ticket {
+	for _, p := range c.Payloads {
+		b.payloads.add(c.WorkspaceID, p.Hash, len(p.Data), string(p.Data), now.UnixMilli())
+	}
+	for i := range c.Nodes {
+		b.node(c.ExecutionID, &c.Nodes[i])
+	}
+	for i := range c.Steps {
+		b.step(c.ExecutionID, &c.Steps[i])
+	}
+	for _, l := range c.Logs {
+		b.logs.add(c.ExecutionID, l.Seq, l.NodeID, l.Iteration, l.Level, l.Message, string(l.Data), millis(l.At))
+	}
+	b.pack(c.ExecutionID, c.Events)
+	var tickets []execution.Ticket
+	for i := range c.Children {
+		tickets = append(tickets, b.create(&c.Children[i]))
+	}
+	return tickets
+}
+
+func (b *bulk) node(id string, n *execution.NodeRun) {
+	handles := ""
+	if n.Handles != nil {
+		handles = jsonText(n.Handles)
+	}
+	usage := ""
+	if n.Usage != (node.Usage{}) {
+		usage = jsonText(n.Usage)
+	}
+	b.nodes.add(id, n.Iteration, n.NodeID, n.ID, n.Kind, n.Title, n.Attempt, string(n.Status), handles, string(n.Output), n.OutputRef,
+		jsonText(n.Error), usage, jsonText(n.Wait), millis(n.StartedAt), millis(n.CompletedAt))
+}
+
+func (b *bulk) step(id string, s *execution.StepRecord) {
+	b.steps.add(id, s.NodeID, s.Iteration, s.Name, s.Kind, s.Title, string(s.Input), string(s.Output), flag(s.Failed), jsonText(s.Usage), millis(s.StartedAt), millis(s.EndedAt))
+}
+
+// pack writes the events of one commit as one row.
+func (b *bulk) pack(id string, events []event.Event) {
+	if len(events) == 0 {
+		return
+	}
+	packed := make([]packedEvent, len(events))
+	for i, e := range events {
+		packed[i] = packedEvent{Seq: e.Seq, Type: e.Type, Name: e.Name, At: millis(e.At), Data: e.Data}
+	}
+	text, err := json.Marshal(packed)
+	if err != nil {
+		b.fail(fmt.Errorf("pack events: %w", err))
+		return
+	}
+	b.events.add(id, events[len(events)-1].Seq, string(text))
+}
+
+type packedEvent struct {
+	Seq  int64           `json:"s"`
+	Type string          `json:"t"`
+	Name string          `json:"n"`
+	At   int64           `json:"a"`
+	Data json.RawMessage `json:"d,omitempty"`
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// jsonText writes a value as JSON, and a nil pointer as nothing.
+func jsonText(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil || string(text) == "null" {
+		return ""
+	}
+	return string(text)
+}
