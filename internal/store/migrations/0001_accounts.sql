@@ -85,6 +85,14 @@ CREATE TABLE api_keys (
 CREATE INDEX api_keys_user ON api_keys (user_id);
 CREATE INDEX api_keys_workspace ON api_keys (workspace_id);
 
+-- Single-use tokens for one WebSocket connection.
+CREATE TABLE tickets (
+  token_hash TEXT PRIMARY KEY,
+  session_id TEXT,
+  api_key_id TEXT,
+  expires_at BIGINT NOT NULL
+);
+
 CREATE TABLE invitations (
   id           TEXT PRIMARY KEY,
   workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
