@@ -20,8 +20,6 @@ const executionSelect = `SELECT id, workspace_id, workflow_id, workflow_name, wo
 	parent_iteration, depth, scheduled_at, created_at, started_at, completed_at, wake_at, cancel_requested, pause_requested, last_seq, worker, epoch
 	FROM executions`
 
-type scanner interface{ Scan(dest ...any) error }
-
 func scanExecution(row scanner) (x *execution.Execution, outputRef string, err error) {
 	x = &execution.Execution{}
 	var data, output, response, failure string
