@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 )
@@ -101,6 +103,20 @@ func collect(ve *jsonschema.ValidationError, out *[]Fault) {
 	if len(ve.Causes) > 0 {
 		for _, cause := range ve.Causes {
 			collect(cause, out)
+		}
+		return
+	}
+	if extra, ok := ve.ErrorKind.(*kind.AdditionalProperties); ok {
+		for _, name := range extra.Properties {
+			steps := append(slices.Clone(ve.InstanceLocation), name)
+			*out = append(*out, Fault{Path: pathOf(steps), Steps: steps, Message: fmt.Sprintf("there is no field %q here", name)})
+		}
+		return
+	}
+	if missing, ok := ve.ErrorKind.(*kind.Required); ok {
+		for _, name := range missing.Missing {
+			steps := append(slices.Clone(ve.InstanceLocation), name)
+			*out = append(*out, Fault{Path: pathOf(steps), Steps: steps, Message: fmt.Sprintf("the field %q is required", name)})
 		}
 		return
 	}

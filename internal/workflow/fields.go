@@ -116,8 +116,8 @@ func (m fieldMap) isExpression(shape string) bool {
 }
 
 func joinPath(path, key string) string {
-	if path == "" {
-		return key
+	if path == "" || key == "" {
+		return path + key
 	}
 	return path + "." + key
 }

@@ -1,0 +1,343 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"agentstudio/internal/fault"
+	"agentstudio/internal/node"
+	"agentstudio/internal/workflow"
+	"agentstudio/internal/workspace"
+
+	"github.com/google/uuid"
+)
+
+// Workflows keeps workflows, their versions and what they arm.
+type Workflows struct {
+	db    *DB
+	kinds *node.Kinds
+}
+
+// NewWorkflows returns the store. kinds tell which nodes are triggers.
+func NewWorkflows(db *DB, kinds *node.Kinds) *Workflows { return &Workflows{db: db, kinds: kinds} }
+
+var _ workflow.Store = (*Workflows)(nil)
+
+// Workspace implements workflow.Store.
+func (s *Workflows) Workspace(ctx context.Context, id string) (ws string, err error) {
+	err = s.db.Read().QueryRowContext(ctx, `SELECT workspace_id FROM workflows WHERE id = $1`, id).Scan(&ws)
+	return ws, noRows(err, "workflow")
+}
+
+// Insert implements workflow.Store.
+func (s *Workflows) Insert(ctx context.Context, workspaceID string, w *workflow.Workflow, message string, a workspace.Activity) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		r, err := s.row(w)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO workflows (id, workspace_id, user_id, name, description, search, status, tags, node_count, trigger_kinds,
+			version, published_version, parent_workflow_id, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, $12, $13, $14)`,
+			w.ID, workspaceID, w.UserID, r.name, r.description, r.search, string(w.Status), r.tags, r.nodes, r.triggers, w.Version, w.ParentWorkflowID, ms(w.CreatedAt), ms(w.UpdatedAt)); err != nil {
+			return err
+		}
+		if err := writeVersion(ctx, tx, w, w.UserID, message, r); err != nil {
+			return err
+		}
+		return appendActivity(ctx, tx, a)
+	})
+}
+
+type workflowRow struct {
+	name, description, search, tags, triggers, definition string
+	nodes                                                 int
+}
+
+func (s *Workflows) row(w *workflow.Workflow) (workflowRow, error) {
+	d := &w.Definition
+	definition, err := json.Marshal(d)
+	if err != nil {
+		return workflowRow{}, fmt.Errorf("write definition: %w", err)
+	}
+	nodes, triggers := d.Facts(s.kinds)
+	tags := jsonText(d.Tags)
+	if tags == "" {
+		tags = "[]"
+	}
+	return workflowRow{name: d.Name, description: d.Description, search: strings.ToLower(d.Name + "\n" + d.Description), tags: tags,
+		triggers: jsonText(triggers), definition: string(definition), nodes: nodes}, nil
+}
+
+// writeVersion adds the immutable version and renews the tags.
+func writeVersion(ctx context.Context, tx *sql.Tx, w *workflow.Workflow, userID, message string, r workflowRow) error {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO workflow_versions (workflow_id, version, definition, user_id, message, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		w.ID, w.Version, r.definition, userID, message, ms(w.UpdatedAt)); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM workflow_tags WHERE workflow_id = $1`, w.ID); err != nil {
+		return err
+	}
+	for _, tag := range w.Definition.Tags {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO workflow_tags (workflow_id, tag) VALUES ($1, $2)`, w.ID, tag); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Save implements workflow.Store.
+func (s *Workflows) Save(ctx context.Context, workspaceID string, w *workflow.Workflow, read, message string, a workspace.Activity) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := stillAs(ctx, tx, workspaceID, w.ID, read); err != nil {
+			return err
+		}
+		r, err := s.row(w)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE workflows SET name = $1, description = $2, search = $3, tags = $4, node_count = $5, trigger_kinds = $6,
+			version = $7, updated_at = $8 WHERE id = $9 AND workspace_id = $10`,
+			r.name, r.description, r.search, r.tags, r.nodes, r.triggers, w.Version, ms(w.UpdatedAt), w.ID, workspaceID); err != nil {
+			return err
+		}
+		if err := writeVersion(ctx, tx, w, a.UserID, message, r); err != nil {
+			return err
+		}
+		return appendActivity(ctx, tx, a)
+	})
+}
+
+// stillAs locks the workflow and refuses when it is not as it was read.
+func stillAs(ctx context.Context, tx *sql.Tx, workspaceID, id, read string) error {
+	var current workflow.Workflow
+	var updated int64
+	// Touching the row first takes its lock on PostgreSQL; SQLite has one writer.
+	if _, err := tx.ExecContext(ctx, `UPDATE workflows SET status = status WHERE id = $1 AND workspace_id = $2`, id, workspaceID); err != nil {
+		return err
+	}
+	err := tx.QueryRowContext(ctx, `SELECT version, updated_at FROM workflows WHERE id = $1 AND workspace_id = $2`, id, workspaceID).Scan(&current.Version, &updated)
+	if err != nil {
+		return noRows(err, "workflow")
+	}
+	current.UpdatedAt = at(updated)
+	if current.ETag() != read {
+		return fault.New(fault.Stale, "somebody else has changed this workflow: it is at version %d now (ETag %q)", current.Version, current.ETag())
+	}
+	return nil
+}
+
+// SetStatus implements workflow.Store.
+func (s *Workflows) SetStatus(ctx context.Context, workspaceID string, w *workflow.Workflow, read string, armings []workflow.Arming, a workspace.Activity) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := stillAs(ctx, tx, workspaceID, w.ID, read); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE workflows SET status = $1, published_version = $2, updated_at = $3 WHERE id = $4 AND workspace_id = $5`,
+			string(w.Status), sql.NullInt64{Int64: int64(w.PublishedVersion), Valid: w.PublishedVersion > 0}, ms(w.UpdatedAt), w.ID, workspaceID); err != nil {
+			return err
+		}
+		if err := arm(ctx, tx, workspaceID, w, armings); err != nil {
+			return err
+		}
+		return appendActivity(ctx, tx, a)
+	})
+}
+
+func arm(ctx context.Context, tx *sql.Tx, workspaceID string, w *workflow.Workflow, armings []workflow.Arming) error {
+	for _, table := range []string{"webhooks", "schedules"} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE workflow_id = $1`, w.ID); err != nil {
+			return err
+		}
+	}
+	for _, a := range armings {
+		id := uuid.Must(uuid.NewV7()).String()
+		switch {
+		case a.Webhook != nil:
+			var other string
+			err := tx.QueryRowContext(ctx, `SELECT workflow_id FROM webhooks WHERE workspace_id = $1 AND path = $2`, workspaceID, a.Webhook.Path).Scan(&other)
+			if err == nil {
+				return fault.New(fault.Conflict, "the webhook path %q is used by the workflow %s already: choose another path", a.Webhook.Path, other).WithCode("webhook_path_taken")
+			}
+			if !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO webhooks (id, workspace_id, workflow_id, version, node_id, path, config, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+				id, workspaceID, w.ID, w.PublishedVersion, a.NodeID, a.Webhook.Path, jsonText(a.Webhook), ms(w.UpdatedAt)); err != nil {
+				return err
+			}
+		case a.Schedule != nil:
+			if _, err := tx.ExecContext(ctx, `INSERT INTO schedules (id, workspace_id, workflow_id, version, node_id, config, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+				id, workspaceID, w.ID, w.PublishedVersion, a.NodeID, jsonText(a.Schedule), ms(w.UpdatedAt)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Delete implements workflow.Store.
+func (s *Workflows) Delete(ctx context.Context, workspaceID, id string, a workspace.Activity) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `DELETE FROM workflows WHERE id = $1 AND workspace_id = $2`, id, workspaceID)
+		if err := mustAffect(r, err, "workflow"); err != nil {
+			return err
+		}
+		return appendActivity(ctx, tx, a)
+	})
+}
+
+// Find implements workflow.Store.
+func (s *Workflows) Find(ctx context.Context, workspaceID, id string) (*workflow.Workflow, error) {
+	var w workflow.Workflow
+	var status, definition string
+	var published sql.NullInt64
+	var parent sql.NullString
+	var created, updated int64
+	err := s.db.Read().QueryRowContext(ctx, `SELECT w.id, w.workspace_id, w.user_id, w.status, w.version, w.published_version, w.parent_workflow_id,
+		w.created_at, w.updated_at, v.definition FROM workflows w JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = w.version
+		WHERE w.id = $1 AND w.workspace_id = $2`, id, workspaceID).
+		Scan(&w.ID, &w.WorkspaceID, &w.UserID, &status, &w.Version, &published, &parent, &created, &updated, &definition)
+	if err != nil {
+		return nil, noRows(err, "workflow")
+	}
+	w.Status, w.PublishedVersion, w.ParentWorkflowID = workflow.Status(status), int(published.Int64), parent.String
+	w.CreatedAt, w.UpdatedAt = at(created), at(updated)
+	if err := json.Unmarshal([]byte(definition), &w.Definition); err != nil {
+		return nil, fmt.Errorf("read definition of %s: %w", id, err)
+	}
+	w.Definition.Normalise()
+	w.Webhooks, err = s.webhooks(ctx, `h.workflow_id = $1`, id)
+	return &w, err
+}
+
+// List implements workflow.Store.
+func (s *Workflows) List(ctx context.Context, workspaceID string, f workflow.Filter) ([]workflow.Summary, int, error) {
+	where := ` WHERE w.workspace_id = $1 AND ($2 = '' OR w.status = $2) AND w.search LIKE $3 ESCAPE '\'`
+	args := []any{workspaceID, string(f.Status), "%" + literal(f.Query) + "%"}
+	if len(f.Tags) > 0 {
+		marks := make([]string, len(f.Tags))
+		for i, tag := range f.Tags {
+			args = append(args, tag)
+			marks[i] = "$" + strconv.Itoa(len(args))
+		}
+		where += ` AND EXISTS (SELECT 1 FROM workflow_tags t WHERE t.workflow_id = w.id AND t.tag IN (` + strings.Join(marks, ", ") + `))`
+	}
+	var total int
+	if err := s.db.Read().QueryRowContext(ctx, `SELECT count(*) FROM workflows w`+where, args...).Scan(&total); err != nil {
+		return nil, 0, explain(err)
+	}
+	order, known := map[string]string{"": "w.updated_at DESC, w.id DESC", "-updated_at": "w.updated_at DESC, w.id DESC", "updated_at": "w.updated_at, w.id",
+		"-created_at": "w.created_at DESC, w.id DESC", "created_at": "w.created_at, w.id", "name": "lower(w.name), w.id", "-name": "lower(w.name) DESC, w.id DESC"}[f.Sort]
+	if !known {
+		return nil, 0, fault.InvalidInput(fault.Detail{Location: "query.sort", Code: "unknown", Message: "sort is updated_at, created_at or name, with a minus for the other way round", Value: f.Sort})
+	}
+	args = append(args, f.Limit, f.Offset)
+	rows, err := s.db.Read().QueryContext(ctx, `SELECT w.id, w.workspace_id, w.user_id, w.name, w.description, w.status, w.tags, w.version, w.published_version,
+		w.parent_workflow_id, w.node_count, w.trigger_kinds, w.created_at, w.updated_at,
+		(SELECT e.id || ' ' || e.status || ' ' || CAST(e.created_at AS TEXT) FROM executions e WHERE e.workflow_id = w.id ORDER BY e.created_at DESC LIMIT 1)
+		FROM workflows w`+where+` ORDER BY `+order+` LIMIT $`+strconv.Itoa(len(args)-1)+` OFFSET $`+strconv.Itoa(len(args)), args...)
+	items, err := collect(rows, err, scanSummary)
+	return items, total, err
+}
+
+func scanSummary(row scanner) (w workflow.Summary, err error) {
+	var status, tags, triggers string
+	var published sql.NullInt64
+	var parent, last sql.NullString
+	var created, updated int64
+	if err := row.Scan(&w.ID, &w.WorkspaceID, &w.UserID, &w.Name, &w.Description, &status, &tags, &w.Version, &published, &parent, &w.NodeCount, &triggers, &created, &updated, &last); err != nil {
+		return w, err
+	}
+	w.Status, w.PublishedVersion, w.ParentWorkflowID = workflow.Status(status), int(published.Int64), parent.String
+	w.CreatedAt, w.UpdatedAt = at(created), at(updated)
+	if last.Valid {
+		var when int64
+		w.LastExecution = &workflow.LastExecution{}
+		if _, err := fmt.Sscanf(last.String, "%s %s %d", &w.LastExecution.ID, &w.LastExecution.Status, &when); err != nil {
+			return w, fmt.Errorf("read last execution: %w", err)
+		}
+		w.LastExecution.CreatedAt = at(when)
+	}
+	return w, errors.Join(parseJSON(tags, &w.Tags), parseJSON(triggers, &w.TriggerKinds))
+}
+
+// Definition implements workflow.Versions.
+func (s *Workflows) Definition(ctx context.Context, workspaceID, id string, version int) (*workflow.Definition, error) {
+	v, err := s.SavedVersion(ctx, workspaceID, id, version)
+	if err != nil {
+		return nil, err
+	}
+	return v.Definition, nil
+}
+
+// Heads implements workflow.Versions.
+func (s *Workflows) Heads(ctx context.Context, workspaceID, id string) (newest, published int, err error) {
+	var p sql.NullInt64
+	err = s.db.Read().QueryRowContext(ctx, `SELECT version, published_version FROM workflows WHERE id = $1 AND workspace_id = $2`, id, workspaceID).Scan(&newest, &p)
+	return newest, int(p.Int64), noRows(err, "workflow")
+}
+
+// Saved implements workflow.Store.
+func (s *Workflows) Saved(ctx context.Context, workspaceID, id string, limit, offset int) ([]workflow.Version, int, error) {
+	var total int
+	if err := s.db.Read().QueryRowContext(ctx, `SELECT count(*) FROM workflow_versions v JOIN workflows w ON w.id = v.workflow_id WHERE w.workspace_id = $1 AND w.id = $2`, workspaceID, id).Scan(&total); err != nil {
+		return nil, 0, explain(err)
+	}
+	rows, err := s.db.Read().QueryContext(ctx, `SELECT v.version, v.user_id, v.message, v.created_at FROM workflow_versions v JOIN workflows w ON w.id = v.workflow_id
+		WHERE w.workspace_id = $1 AND w.id = $2 ORDER BY v.version DESC LIMIT $3 OFFSET $4`, workspaceID, id, limit, offset)
+	items, err := collect(rows, err, func(row scanner) (v workflow.Version, err error) {
+		var created int64
+		err = row.Scan(&v.Number, &v.UserID, &v.Message, &created)
+		v.CreatedAt = at(created)
+		return v, err
+	})
+	return items, total, err
+}
+
+// SavedVersion implements workflow.Store.
+func (s *Workflows) SavedVersion(ctx context.Context, workspaceID, id string, number int) (*workflow.Version, error) {
+	var v workflow.Version
+	var definition string
+	var created int64
+	err := s.db.Read().QueryRowContext(ctx, `SELECT v.version, v.user_id, v.message, v.created_at, v.definition FROM workflow_versions v JOIN workflows w ON w.id = v.workflow_id
+		WHERE w.workspace_id = $1 AND w.id = $2 AND v.version = $3`, workspaceID, id, number).Scan(&v.Number, &v.UserID, &v.Message, &created, &definition)
+	if err != nil {
+		return nil, noRows(err, "version of this workflow")
+	}
+	v.CreatedAt = at(created)
+	v.Definition = &workflow.Definition{}
+	if err := json.Unmarshal([]byte(definition), v.Definition); err != nil {
+		return nil, fmt.Errorf("read definition of %s: %w", id, err)
+	}
+	v.Definition.Normalise()
+	return &v, nil
+}
+
+// Webhook implements workflow.Store.
+func (s *Workflows) Webhook(ctx context.Context, slug, path string) (*workflow.Webhook, error) {
+	found, err := s.webhooks(ctx, `k.slug = $1 AND h.path = $2`, slug, path)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fault.New(fault.NotFound, "no published workflow listens here")
+	}
+	return &found[0], nil
+}
+
+func (s *Workflows) webhooks(ctx context.Context, where string, args ...any) ([]workflow.Webhook, error) {
+	rows, err := s.db.Read().QueryContext(ctx, `SELECT h.workspace_id, k.slug, h.workflow_id, h.version, h.node_id, h.config
+		FROM webhooks h JOIN workspaces k ON k.id = h.workspace_id WHERE `+where+` ORDER BY h.path`, args...)
+	return collect(rows, err, func(row scanner) (w workflow.Webhook, err error) {
+		var config string
+		if err := row.Scan(&w.WorkspaceID, &w.WorkspaceSlug, &w.WorkflowID, &w.Version, &w.NodeID, &config); err != nil {
+			return w, err
+		}
+		return w, parseJSON(config, &w.Webhook)
+	})
+}
