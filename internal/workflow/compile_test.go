@@ -42,7 +42,7 @@ connections:
 	}
 	for _, want := range []string{
 		"nodes[1].config.values.x unknown_name", "nodes[2].kind unknown_kind", "nodes[3].config.condition expression_invalid",
-		"nodes[4].config.values.x unknown_node", "nodes[5].config.values config_invalid", 		"nodes[6].parent_id unknown_parent", "connections[2].source_handle unknown_handle", "nodes[9] cycle",
+		"nodes[4].config.values.x unknown_node", "nodes[5].config.values config_invalid", "nodes[6].parent_id unknown_parent", "connections[2].source_handle unknown_handle", "nodes[9] cycle",
 		"connections[6] crosses_border", "connections[7].target unknown_handle", "connections[8] duplicate_connection", "nodes[10].config.tyop config_invalid",
 	} {
 		if _, ok := got[want]; !ok {
