@@ -264,7 +264,6 @@ type inspector struct {
 	program *program
 	names   Names
 	locals  map[string]bool
-	callees map[*ast.IdentifierNode]bool
 	bases   map[ast.Node]bool // identifiers already handled through their member node
 	unknown []string
 	faults  []error

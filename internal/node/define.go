@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -152,7 +153,7 @@ func decode[C any](raw, defaults map[string]any) (any, error) {
 }
 
 func decodeFault(err error) error {
-	if te, ok := err.(*json.UnmarshalTypeError); ok {
+	if te, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fault.New(fault.Invalid, "config field %q must be a %s, but its value is a %s", te.Field, te.Type, te.Value)
 	}
 	return fault.Wrap(fault.Invalid, err, "the config does not fit its kind")
