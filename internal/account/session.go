@@ -75,7 +75,11 @@ func (s *Service) SignOut(ctx context.Context, by access.Actor, refresh string) 
 	if by.SessionID == "" {
 		return nil
 	}
-	return s.store.RevokeSession(ctx, by.UserID, by.SessionID, now)
+	err := s.store.RevokeSession(ctx, by.UserID, by.SessionID, now)
+	if fault.Is(err, fault.NotFound) { // the refresh token was this session's
+		return nil
+	}
+	return err
 }
 
 // Sessions lists the devices that are signed in, last used first.

@@ -155,6 +155,12 @@ func New(services Services, cfg Config) *Server {
 // routes declares everything the server answers, noun by noun.
 func (s *Server) routes() {
 	s.systemRoutes()
+	s.authRoutes()
+	s.apiKeyRoutes()
+	s.workspaceRoutes()
+	s.memberRoutes()
+	s.invitationRoutes()
+	s.activityRoutes()
 }
 
 // ServeHTTP implements http.Handler.
