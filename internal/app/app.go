@@ -18,6 +18,7 @@ import (
 	"agentstudio/internal/mail"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
+	"agentstudio/internal/outbound"
 	"agentstudio/internal/store"
 	"agentstudio/internal/workflow"
 	"agentstudio/internal/workspace"
@@ -52,6 +53,7 @@ type App struct {
 	journal    *store.Executions
 	engine     *engine.Engine
 	dispatcher *local.Dispatcher
+	outside    *outbound.Client
 }
 
 // NewID returns a new id: a UUID of version 7, ordered by time.
@@ -90,7 +92,12 @@ func (a *App) wire(secrets [][]byte) error {
 		return err
 	}
 	a.Workspaces = workspace.NewService(store.NewWorkspaces(a.db), a.opts.Mailer, workspace.Config{PublicURL: a.cfg.PublicURL})
-	a.Kinds = node.NewKinds(builtin.Kinds(builtin.Deps{})...)
+	web, err := outbound.New(outbound.Config{Allow: a.cfg.AllowPrivate})
+	if err != nil {
+		return err
+	}
+	a.outside = web
+	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)
 	workflows := store.NewWorkflows(a.db, a.Kinds)
 	library := workflow.NewLibrary(workflows, a.Kinds, 0)
 	a.Workflows = workflow.NewService(workflows, a.Kinds, library, a.Bus, workflow.Config{NewID: NewID})
@@ -104,7 +111,10 @@ func (a *App) wire(secrets [][]byte) error {
 }
 
 // Close closes the database. Call it after Run has returned.
-func (a *App) Close() error { return a.db.Close() }
+func (a *App) Close() error {
+	a.outside.Close()
+	return a.db.Close()
+}
 
 // Run takes up what an earlier process left behind and runs executions until
 // ctx ends; then it lets nodes in flight end, within the configured time, and
