@@ -161,6 +161,9 @@ func (s *Server) routes() {
 	s.memberRoutes()
 	s.invitationRoutes()
 	s.activityRoutes()
+	s.workflowRoutes()
+	s.versionRoutes()
+	s.catalogueRoutes()
 }
 
 // ServeHTTP implements http.Handler.

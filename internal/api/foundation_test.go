@@ -29,7 +29,7 @@ func TestOpenAPINeedsNoServices(t *testing.T) {
 	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" {
 		t.Fatalf("got %+v", doc.Info)
 	}
-	for _, name := range []string{"Problem", "WorkflowDefinition", "WorkflowNode"} {
+	for _, name := range []string{"Problem", "WorkflowDefinition", "DefinitionNode"} {
 		if doc.Components.Schemas[name] == nil {
 			t.Errorf("no schema %s", name)
 		}
