@@ -164,6 +164,8 @@ func (s *Server) routes() {
 	s.workflowRoutes()
 	s.versionRoutes()
 	s.catalogueRoutes()
+	s.executionRoutes()
+	s.streamRoutes()
 }
 
 // ServeHTTP implements http.Handler.

@@ -115,6 +115,15 @@ func (s *Service) Find(ctx context.Context, by access.Actor, id string) (*Workfl
 	return s.load(ctx, by, id, access.Read)
 }
 
+// WorkspaceOf returns the workspace of a workflow that the actor can see.
+func (s *Service) WorkspaceOf(ctx context.Context, by access.Actor, id string) (string, error) {
+	ws, err := s.store.Workspace(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return ws, by.Need(ws, access.Read)
+}
+
 func (s *Service) load(ctx context.Context, by access.Actor, id string, p access.Permission) (*Workflow, error) {
 	ws, err := s.store.Workspace(ctx, id)
 	if err != nil {
