@@ -124,6 +124,15 @@ func (s *Service) SpendTicket(ctx context.Context, ticket string) (access.Actor,
 	return s.live(s.store.SessionActor(ctx, session, now))
 }
 
+// Renew returns the actor as of now; Unauthenticated when the session or key
+// has ended.
+func (s *Service) Renew(ctx context.Context, by access.Actor) (access.Actor, error) {
+	if by.APIKeyID != "" {
+		return s.live(s.store.KeyActor(ctx, "", by.APIKeyID, s.now()))
+	}
+	return s.live(s.store.SessionActor(ctx, by.SessionID, s.now()))
+}
+
 // NewKey is what an API key is made from. An empty workspace is the personal one.
 type NewKey struct {
 	WorkspaceID string

@@ -157,6 +157,7 @@ func (s *Server) logout(ctx context.Context, by access.Actor, in *refreshInput) 
 	if err := s.Accounts.SignOut(ctx, by, in.token()); err != nil {
 		return nil, err
 	}
+	s.recheck(by.UserID)
 	return &signedOut{SetCookie: s.cookie("", -time.Second)}, nil
 }
 
@@ -205,7 +206,9 @@ func (s *Server) listSessions(ctx context.Context, by access.Actor, in *Paging) 
 }
 
 func (s *Server) endSession(ctx context.Context, by access.Actor, in *IDPath) (*none, error) {
-	return nil, s.Accounts.EndSession(ctx, by, in.ID)
+	err := s.Accounts.EndSession(ctx, by, in.ID)
+	s.recheck(by.UserID)
+	return nil, err
 }
 
 type ticket struct {

@@ -76,5 +76,7 @@ func parseRole(text string) (access.Role, error) {
 }
 
 func (s *Server) removeMember(ctx context.Context, by access.Actor, in *MemberPath) (*none, error) {
-	return nil, s.Workspaces.Remove(ctx, by, in.ID, in.UserID)
+	err := s.Workspaces.Remove(ctx, by, in.ID, in.UserID)
+	s.recheck(in.UserID)
+	return nil, err
 }

@@ -48,7 +48,7 @@ type response struct {
 }
 
 func (w *response) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
+	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.status = status
 		took := float64(w.now().Sub(w.started).Microseconds()) / 1000
 		w.Header().Set("Server-Timing", "app;dur="+strconv.FormatFloat(took, 'f', 1, 64))

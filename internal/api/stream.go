@@ -118,9 +118,7 @@ func (s *Server) followExecution(w http.ResponseWriter, r *http.Request, by acce
 	}
 	defer s.live.Done()
 	l := &listener{server: s, request: r, out: newSSE(w), sub: sub, show: show, ended: x.Status.Over()}
-	l.follower = &follower{last: after, history: func(ctx context.Context, after int64, limit int) ([]event.Event, error) {
-		return s.Executions.Events(ctx, by, id, after, limit)
-	}}
+	l.follower = &follower{last: after, history: s.executionHistory(by, id)}
 	s.noteStream(ctx, l.run(ctx))
 	return nil
 }
