@@ -174,6 +174,7 @@ func (s *Server) routes() {
 	s.executionRoutes()
 	s.streamRoutes()
 	s.socketRoutes()
+	s.hookRoutes()
 }
 
 // ServeHTTP implements http.Handler.
