@@ -84,6 +84,9 @@ type Config struct {
 	Log            *slog.Logger
 	// Heartbeat is how often idle streams and sockets are kept alive; 30 s.
 	Heartbeat time.Duration
+	// SlowClient is how long a socket may take to accept a frame, or to answer a
+	// ping; 10 s.
+	SlowClient time.Duration
 	// HookTimeout bounds webhook calls that wait for their execution; 60 s.
 	HookTimeout time.Duration
 }
@@ -104,6 +107,9 @@ func (c *Config) fill() {
 	if c.Heartbeat <= 0 {
 		c.Heartbeat = 30 * time.Second
 	}
+	if c.SlowClient <= 0 {
+		c.SlowClient = 10 * time.Second
+	}
 	if c.HookTimeout <= 0 {
 		c.HookTimeout = time.Minute
 	}
@@ -123,9 +129,10 @@ type Server struct {
 	handler  http.Handler
 	document func() (*document, error)
 
-	mu       sync.Mutex // guards closed and adding to live
+	mu       sync.Mutex // guards closed, sockets and adding to live
 	closed   bool
-	live     sync.WaitGroup // streams and sockets
+	sockets  map[*socket]string // with the ids of their users
+	live     sync.WaitGroup     // streams and sockets
 	stopping chan struct{}
 }
 
@@ -133,7 +140,7 @@ type Server struct {
 // programmer's error.
 func New(services Services, cfg Config) *Server {
 	cfg.fill()
-	s := &Server{Services: services, cfg: cfg, router: chi.NewMux(), stopping: make(chan struct{})}
+	s := &Server{Services: services, cfg: cfg, router: chi.NewMux(), stopping: make(chan struct{}), sockets: map[*socket]string{}}
 	if s.Codec == nil {
 		s.Codec = workflow.NewCodec()
 	}
@@ -155,6 +162,19 @@ func New(services Services, cfg Config) *Server {
 // routes declares everything the server answers, noun by noun.
 func (s *Server) routes() {
 	s.systemRoutes()
+	s.authRoutes()
+	s.apiKeyRoutes()
+	s.workspaceRoutes()
+	s.memberRoutes()
+	s.invitationRoutes()
+	s.activityRoutes()
+	s.workflowRoutes()
+	s.versionRoutes()
+	s.catalogueRoutes()
+	s.executionRoutes()
+	s.streamRoutes()
+	s.socketRoutes()
+	s.hookRoutes()
 }
 
 // ServeHTTP implements http.Handler.

@@ -3,6 +3,8 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +29,7 @@ func TestOpenAPINeedsNoServices(t *testing.T) {
 	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" {
 		t.Fatalf("got %+v", doc.Info)
 	}
-	for _, name := range []string{"Problem", "WorkflowDefinition", "WorkflowNode"} {
+	for _, name := range []string{"Problem", "WorkflowDefinition", "DefinitionNode"} {
 		if doc.Components.Schemas[name] == nil {
 			t.Errorf("no schema %s", name)
 		}
@@ -145,5 +147,20 @@ func TestLocalLimiterCountsEvenly(t *testing.T) {
 	}
 	if !take("fresh").Allowed {
 		t.Fatal("a flood of keys refuses others")
+	}
+}
+func TestForwardedAddressesAreBelievedFromProxiesOnly(t *testing.T) {
+	for _, c := range []struct {
+		proxies string
+		want    int
+	}{{"127.0.0.1/32", 200}, {"10.0.0.0/8", 429}} {
+		s := open(t, options{config: func(cfg *api.Config) {
+			cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(c.proxies)}
+			cfg.Limits.CodeIP = api.Limit{Requests: 1, Per: time.Hour}
+		}})
+		body := map[string]any{"email": "a@example.com"}
+		s.do("POST", "/auth/request-otp", "", body, "X-Forwarded-For", "203.0.113.1").expect(200)
+		s.do("POST", "/auth/request-otp", "", body, "X-Forwarded-For", "9.9.9.9, 203.0.113.2").expect(c.want)
+		s.do("POST", "/auth/request-otp", "", body, "X-Forwarded-For", "203.0.113.2").expect(http.StatusTooManyRequests)
 	}
 }

@@ -25,7 +25,9 @@ type call struct {
 	id    string
 	ip    string
 	agent string
-	by    access.Actor
+	// origin is scheme and host as the caller wrote them.
+	origin string
+	by     access.Actor
 }
 
 type callKey struct{}
@@ -46,7 +48,7 @@ type response struct {
 }
 
 func (w *response) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
+	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.status = status
 		took := float64(w.now().Sub(w.started).Microseconds()) / 1000
 		w.Header().Set("Server-Timing", "app;dur="+strconv.FormatFloat(took, 'f', 1, 64))
@@ -68,7 +70,7 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (s *Server) outer(next http.Handler) http.Handler {
 	inner := s.checkURL(s.cors(s.crossOrigin(middleware.GetHead(next))))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{id: requestID(r, s.cfg.NewID), ip: s.clientIP(r), agent: agentOf(r)}
+		c := &call{id: requestID(r, s.cfg.NewID), ip: s.clientIP(r), agent: agentOf(r), origin: s.originOf(r)}
 		c.by = access.Actor{IP: c.ip, UserAgent: c.agent}
 		out := &response{ResponseWriter: w, started: s.cfg.Now(), now: s.cfg.Now}
 		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
@@ -143,6 +145,18 @@ func (s *Server) clientIP(r *http.Request) string {
 		}
 	}
 	return ip.WithZone("").String()
+}
+
+// originOf is scheme and host of the address that was asked for.
+func (s *Server) originOf(r *http.Request) string {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && s.trusted(peer.Addr().Unmap()) && r.Header.Get("X-Forwarded-Proto") == "https" {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host
 }
 
 func (s *Server) trusted(ip netip.Addr) bool {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"agentstudio/internal/access"
 	"agentstudio/internal/fault"
@@ -126,7 +127,7 @@ func stream[I any](s *Server, o op, handle func(w http.ResponseWriter, r *http.R
 func (s *Server) newHuma() huma.API {
 	bearer := &huma.SecurityScheme{Type: "http", Scheme: "bearer", Description: "An access token, or an API key"}
 	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: huma.DefaultJSONFormat.Unmarshal}
-	schemas := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	schemas := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	cfg := huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -145,6 +146,19 @@ func (s *Server) newHuma() huma.API {
 		cfg.OpenAPI.Servers = []*huma.Server{{URL: s.cfg.PublicURL}}
 	}
 	return huma.NewAPI(cfg, adapter{server: s, router: s.router})
+}
+
+// schemaName names a type in the document; those of other packages carry
+// their package's name.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if room, found := strings.CutPrefix(t.PkgPath(), "agentstudio/internal/"); found && room != "api" {
+		return strings.ReplaceAll(room, "/", ".") + "." + name
+	}
+	return name
 }
 
 func tags() []*huma.Tag {

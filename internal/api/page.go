@@ -11,8 +11,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// paging is the input of lists.
-type paging struct {
+// Paging is the input of lists. Inputs embed it; the library sees exported
+// types only.
+type Paging struct {
 	Limit  int `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"At most so many items"`
 	Offset int `query:"offset" minimum:"0" maximum:"1000000000" doc:"Leave out so many"`
 }
@@ -37,7 +38,7 @@ type CursorPage[T any] struct {
 // Body is an answer without headers of its own.
 type Body[T any] struct{ Body T }
 
-func pageOf[A, B any](items []A, total int, p paging, view func(A) B) *Body[Page[B]] {
+func pageOf[A, B any](items []A, total int, p Paging, view func(A) B) *Body[Page[B]] {
 	return &Body[Page[B]]{Page[B]{Items: views(items, view), Total: total, Limit: p.Limit, Offset: p.Offset}}
 }
 
@@ -49,24 +50,24 @@ func views[A, B any](items []A, view func(A) B) []B {
 	return out
 }
 
-// idPath is the id in a path.
-type idPath struct {
+// IDPath is the id in a path.
+type IDPath struct {
 	ID string `path:"id" format:"uuid"`
 }
 
-// ifMatch is the guard against overwriting what somebody else has changed.
-type ifMatch struct {
+// Match is the guard against overwriting what somebody else has changed.
+type Match struct {
 	IfMatch string `header:"If-Match" maxLength:"200" doc:"The ETag that was read; 412 when it is not the present one"`
 }
 
 // tag returns the bare ETag asked for; "" or "*" for any.
-func (m ifMatch) tag() string {
+func (m Match) tag() string {
 	tag := strings.TrimPrefix(strings.TrimSpace(m.IfMatch), "W/")
 	return strings.Trim(tag, `"`)
 }
 
 // version returns the version asked for; 0 for any, -1 for one that never was.
-func (m ifMatch) version() int64 {
+func (m Match) version() int64 {
 	tag := m.tag()
 	if tag == "" || tag == "*" {
 		return 0
@@ -80,8 +81,8 @@ func (m ifMatch) version() int64 {
 
 func quoted(tag string) string { return `"` + tag + `"` }
 
-// inWorkspace names the workspace a list or a new thing belongs to.
-type inWorkspace struct {
+// InWorkspace names the workspace a list or a new thing belongs to.
+type InWorkspace struct {
 	WorkspaceID string `query:"workspace_id" format:"uuid" doc:"Left out: the personal workspace, or the one of the API key"`
 }
 
@@ -99,6 +100,9 @@ type Time time.Time
 func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(time.Time(t).UTC().Format(`"2006-01-02T15:04:05.000Z"`)), nil
 }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Time) UnmarshalJSON(text []byte) error { return (*time.Time)(t).UnmarshalJSON(text) }
 
 // Schema describes a Time.
 func (Time) Schema(huma.Registry) *huma.Schema {
@@ -141,4 +145,44 @@ func optional(s string) *string {
 		return nil
 	}
 	return &s
+}
+
+// cut returns the page of a list that is whole in memory.
+func cut[T any](p Paging, all []T) []T {
+	from := min(p.Offset, len(all))
+	return all[from:min(from+p.Limit, len(all))]
+}
+
+// nullableText is a field that may be left out, cleared by null, or set.
+type nullableText struct {
+	sent  bool
+	value *string
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *nullableText) UnmarshalJSON(text []byte) error {
+	n.sent = true
+	return json.Unmarshal(text, &n.value)
+}
+
+// Schema describes a nullableText.
+func (nullableText) Schema(huma.Registry) *huma.Schema {
+	most := 2000
+	return &huma.Schema{Type: "string", Nullable: true, MaxLength: &most}
+}
+
+// change returns nil when the field was left out, else what it becomes.
+func (n nullableText) change() **string {
+	if !n.sent {
+		return nil
+	}
+	return &n.value
+}
+
+// text returns nil when the field was left out, and no text for null.
+func (n nullableText) text() *string {
+	if n.sent && n.value == nil {
+		return new(string)
+	}
+	return n.value
 }

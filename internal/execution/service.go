@@ -11,6 +11,7 @@ import (
 	"agentstudio/internal/access"
 	"agentstudio/internal/event"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/node"
 	"agentstudio/internal/schema"
 	"agentstudio/internal/workflow"
 )
@@ -70,6 +71,9 @@ type StartInput struct {
 	Priority       int
 	ScheduledAt    time.Time
 	IdempotencyKey string
+	// DedupeKey is the trigger's expression of what repeated deliveries of one
+	// event have in common; a delivery whose value was seen starts nothing.
+	DedupeKey node.Expression
 }
 
 // Start accepts an execution: when it returns without error, the execution is
@@ -143,7 +147,38 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 	if in.IdempotencyKey != "" {
 		e.RequestHash = requestHash(in)
 	}
+	if in.DedupeKey != "" {
+		return e, dedupe(e, start, in)
+	}
 	return e, nil
+}
+
+// dedupe gives a delivery the key of its event. Deliveries of one event may
+// differ otherwise, in time stamps for one, so the key stands for the request.
+func dedupe(e *New, start *workflow.Step, in StartInput) error {
+	expression := start.Expression(in.DedupeKey)
+	if expression == nil {
+		return nil
+	}
+	var trigger any
+	if err := json.Unmarshal(in.TriggerData, &trigger); err != nil {
+		return fault.InvalidInput(fault.Detail{Location: "body.trigger_data", Code: "not_json", Message: "the trigger data is not JSON"})
+	}
+	v, err := expression.Eval(map[string]any{"trigger": trigger, "input": trigger})
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "the delivery key of the trigger %q cannot be read from this call", start.Node.ID)
+	}
+	if v == nil || v == "" {
+		return nil // this delivery has none
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "the delivery key of the trigger %q is no value that can be compared", start.Node.ID)
+	}
+	sum := sha256.Sum256(text)
+	e.RequestHash = hex.EncodeToString(sum[:])
+	e.IdempotencyKey = "delivery " + in.WorkflowID + " " + start.Node.ID + " " + e.RequestHash
+	return nil
 }
 
 func (s *Service) check(in StartInput) error {
