@@ -143,9 +143,12 @@ func (p *progress) end(x *execution.Execution) {
 	text := fmt.Sprintf("%s %s in %s", mark(string(x.Status)), x.Status, x.Duration(time.Now()).Round(time.Millisecond))
 	if n := x.Usage.Input + x.Usage.Output; n > 0 {
 		text += fmt.Sprintf(" · %d tokens", n)
-		if x.Usage.CostUnknown {
+		switch {
+		case x.Usage.CostUnknown:
 			text += " · cost unknown"
-		} else {
+		case x.Usage.CostMicros == 0:
+			text += " · no cost"
+		default:
 			text += fmt.Sprintf(" · $%.4f", float64(x.Usage.CostMicros)/1e6)
 		}
 	}
