@@ -75,7 +75,11 @@ func (s *Service) SignOut(ctx context.Context, by access.Actor, refresh string) 
 	if by.SessionID == "" {
 		return nil
 	}
-	return s.store.RevokeSession(ctx, by.UserID, by.SessionID, now)
+	err := s.store.RevokeSession(ctx, by.UserID, by.SessionID, now)
+	if fault.Is(err, fault.NotFound) { // the refresh token was this session's
+		return nil
+	}
+	return err
 }
 
 // Sessions lists the devices that are signed in, last used first.
@@ -118,6 +122,15 @@ func (s *Service) SpendTicket(ctx context.Context, ticket string) (access.Actor,
 		return s.live(s.store.KeyActor(ctx, "", key, now))
 	}
 	return s.live(s.store.SessionActor(ctx, session, now))
+}
+
+// Renew returns the actor as of now; Unauthenticated when the session or key
+// has ended.
+func (s *Service) Renew(ctx context.Context, by access.Actor) (access.Actor, error) {
+	if by.APIKeyID != "" {
+		return s.live(s.store.KeyActor(ctx, "", by.APIKeyID, s.now()))
+	}
+	return s.live(s.store.SessionActor(ctx, by.SessionID, s.now()))
 }
 
 // NewKey is what an API key is made from. An empty workspace is the personal one.

@@ -3,7 +3,6 @@ package engine
 import (
 	"encoding/json"
 	"strconv"
-	"time"
 
 	"agentstudio/internal/execution"
 	"agentstudio/internal/workflow"
@@ -92,9 +91,3 @@ type task struct {
 }
 
 func (t task) state() *nodeState { return t.frame.node(t.step) }
-
-// waiter is a node that waits, in the run's list of what to wake for.
-type waiter struct {
-	task
-	until time.Time // zero: nothing but a signal
-}

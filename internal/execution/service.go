@@ -11,6 +11,7 @@ import (
 	"agentstudio/internal/access"
 	"agentstudio/internal/event"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/node"
 	"agentstudio/internal/schema"
 	"agentstudio/internal/workflow"
 )
@@ -70,6 +71,9 @@ type StartInput struct {
 	Priority       int
 	ScheduledAt    time.Time
 	IdempotencyKey string
+	// DedupeKey is the trigger's expression of what repeated deliveries of one
+	// event have in common; a delivery whose value was seen starts nothing.
+	DedupeKey node.Expression
 }
 
 // Start accepts an execution: when it returns without error, the execution is
@@ -143,7 +147,38 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 	if in.IdempotencyKey != "" {
 		e.RequestHash = requestHash(in)
 	}
+	if in.DedupeKey != "" {
+		return e, dedupe(e, start, in)
+	}
 	return e, nil
+}
+
+// dedupe gives a delivery the key of its event. Deliveries of one event may
+// differ otherwise, in time stamps for one, so the key stands for the request.
+func dedupe(e *New, start *workflow.Step, in StartInput) error {
+	expression := start.Expression(in.DedupeKey)
+	if expression == nil {
+		return nil
+	}
+	var trigger any
+	if err := json.Unmarshal(in.TriggerData, &trigger); err != nil {
+		return fault.InvalidInput(fault.Detail{Location: "body.trigger_data", Code: "not_json", Message: "the trigger data is not JSON"})
+	}
+	v, err := expression.Eval(map[string]any{"trigger": trigger, "input": trigger})
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "the delivery key of the trigger %q cannot be read from this call", start.Node.ID)
+	}
+	if v == nil || v == "" {
+		return nil // this delivery has none
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "the delivery key of the trigger %q is no value that can be compared", start.Node.ID)
+	}
+	sum := sha256.Sum256(text)
+	e.RequestHash = hex.EncodeToString(sum[:])
+	e.IdempotencyKey = "delivery " + in.WorkflowID + " " + start.Node.ID + " " + e.RequestHash
+	return nil
 }
 
 func (s *Service) check(in StartInput) error {
@@ -410,64 +445,4 @@ func (s *Service) Delete(ctx context.Context, by access.Actor, id string) error 
 		return err
 	}
 	return s.store.Delete(ctx, workspace, id)
-}
-
-// Wait returns the execution once it is over, or has said its response when
-// responded is set, or as it is when the limit passes.
-func (s *Service) Wait(ctx context.Context, workspaceID string, sub event.Subscription, id string, responded bool, limit time.Duration) (*Execution, error) {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	for {
-		select {
-		case e := <-sub.C():
-			if e.Type != event.ExecutionUpdate && !sub.Lagged() {
-				continue
-			}
-			if e.Name == "status_changed" && !isOver(e.Data) && !sub.Lagged() {
-				continue
-			}
-			x, err := s.store.Find(ctx, workspaceID, id)
-			if err != nil || x.Status.Over() || responded && x.Response != nil {
-				return x, err
-			}
-		case <-timer.C:
-			return s.store.Find(ctx, workspaceID, id)
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-func isOver(data json.RawMessage) bool {
-	var e struct {
-		Status Status `json:"status"`
-	}
-	return json.Unmarshal(data, &e) == nil && e.Status.Over()
-}
-
-// Run starts an execution and waits for it as Wait does.
-func (s *Service) Run(ctx context.Context, by access.Actor, in StartInput, responded bool, limit time.Duration) (*Execution, error) {
-	if err := by.Need(in.WorkspaceID, access.Execute); err != nil {
-		return nil, err
-	}
-	e, err := s.prepare(ctx, by, in)
-	if err != nil {
-		return nil, err
-	}
-	sub := s.bus.Subscribe(event.ExecutionRoom(e.ID))
-	defer sub.Close()
-	id, created, err := s.store.Create(ctx, *e)
-	if err != nil {
-		return nil, err
-	}
-	if !created {
-		sub.Add(event.ExecutionRoom(id))
-		if x, err := s.store.Find(ctx, in.WorkspaceID, id); err != nil || x.Status.Over() || responded && x.Response != nil {
-			return x, err
-		}
-		return s.Wait(ctx, in.WorkspaceID, sub, id, responded, limit)
-	}
-	fresh := e.Execution
-	s.announce.Announce(Ticket{ID: e.ID, WorkspaceID: e.WorkspaceID, Priority: e.Priority, At: e.ScheduledAt, Fresh: s.fresh(&fresh)})
-	return s.Wait(ctx, in.WorkspaceID, sub, e.ID, responded, limit)
 }

@@ -78,6 +78,9 @@ type Request struct {
 	ThinkingTokens int
 	// Script is read by the scripted provider only.
 	Script json.RawMessage
+	// Turn is how many answers came before in the whole conversation, of which
+	// Messages may be a part; read by the scripted provider only.
+	Turn int
 	// Caller is on whose behalf the call is made. Providers that have a field
 	// for it are told the user's id, nothing else.
 	Caller Caller

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"agentstudio/internal/expr"
 	"agentstudio/internal/fault"
 )
 
@@ -183,5 +182,5 @@ func (r *Registry) unknown(name string) *fault.Error {
 		more = fmt.Sprintf(" and %d more", len(ids)-most)
 		ids = ids[:most]
 	}
-	return fault.New(fault.Invalid, "there is no model %q%s; there are: default, %s%s", name, expr.DidYouMean(name, words), strings.Join(ids, ", "), more).WithCode("unknown_model")
+	return fault.New(fault.Invalid, "there is no model %q%s; there are: default, %s%s", name, fault.DidYouMean(name, words), strings.Join(ids, ", "), more).WithCode("unknown_model")
 }

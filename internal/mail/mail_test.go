@@ -45,7 +45,7 @@ func TestSMTPServerReceivesTheLetter(t *testing.T) {
 	server := smtp.NewServer(box)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
-	t.Cleanup(func() { _ = server.Close(); <-done })
+	t.Cleanup(func() { server.Close(); _ = <-done }) // ends with "server closed"
 	s, err := mail.New(mail.Config{SMTPURL: "smtp://" + l.Addr().String(), From: "Studio <studio@x.test>"})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -90,7 +91,7 @@ func Define[C any](spec Spec, run func(context.Context, Call, C) (Result, error)
 		spec.Outputs = []Handle{{Name: DefaultOutput}}
 	}
 	t := Type{spec: spec, config: reflect.TypeFor[C]()}
-	t.schema, t.defaults = describe[C](spec)
+	t.schema, t.defaults = schema.Of[C](spec.Title)
 	rules, err := schema.Compile(t.schema)
 	if err != nil {
 		panic(fmt.Sprintf("kind %s: compile schema: %v", spec.Kind, err))
@@ -105,26 +106,6 @@ func Define[C any](spec Spec, run func(context.Context, Call, C) (Result, error)
 		return run(ctx, c, typed)
 	}
 	return t
-}
-
-func describe[C any](spec Spec) (json.RawMessage, map[string]any) {
-	reflector := jsonschema.Reflector{Anonymous: true, DoNotReference: true, ExpandedStruct: true, RequiredFromJSONSchemaTags: true}
-	s := reflector.Reflect(new(C))
-	s.Version = ""
-	s.Title = spec.Title
-	defaults := map[string]any{}
-	if s.Properties != nil {
-		for p := s.Properties.Oldest(); p != nil; p = p.Next() {
-			if p.Value.Default != nil {
-				defaults[p.Key] = p.Value.Default
-			}
-		}
-	}
-	text, err := json.Marshal(s)
-	if err != nil {
-		panic(fmt.Sprintf("kind %s: describe config: %v", spec.Kind, err))
-	}
-	return text, defaults
 }
 
 func decode[C any](raw, defaults map[string]any) (any, error) {
@@ -152,7 +133,7 @@ func decode[C any](raw, defaults map[string]any) (any, error) {
 }
 
 func decodeFault(err error) error {
-	if te, ok := err.(*json.UnmarshalTypeError); ok {
+	if te, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fault.New(fault.Invalid, "config field %q must be a %s, but its value is a %s", te.Field, te.Type, te.Value)
 	}
 	return fault.Wrap(fault.Invalid, err, "the config does not fit its kind")

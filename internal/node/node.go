@@ -69,6 +69,8 @@ type Spec struct {
 	Icon        string // a lucide icon name
 	// Outputs are the handles it may answer on; empty means one, "output".
 	Outputs []Handle
+	// Starts are the trigger types a trigger is meant for: "manual", "webhook".
+	Starts []string
 	// NoInput marks kinds that nothing can be connected to: triggers.
 	NoInput bool
 	// Container marks kinds whose node holds a body: nodes with its id as

@@ -56,7 +56,7 @@ func NewExecutions(db *DB, enqueue Enqueuer, now func() time.Time) *Executions {
 func (s *Executions) Run(ctx context.Context) error {
 	defer close(s.done)
 	defer s.bulk.close()
-	if err := s.bulk.prepare(ctx); err != nil {
+	if err := s.bulk.prepare(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	for {

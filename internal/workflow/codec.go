@@ -48,9 +48,9 @@ func (c *Codec) Decode(text []byte) (*Definition, error) {
 		return nil, fault.New(fault.Malformed, "the file is empty: a workflow is JSON or YAML with name, nodes and connections")
 	}
 	if text[0] != '{' {
-		converted, err := yaml.YAMLToJSON(text)
+		converted, err := fromYAML(text)
 		if err != nil {
-			return nil, fault.New(fault.Malformed, "the YAML cannot be read: %s", firstLines(yaml.FormatError(err, false, true), 6))
+			return nil, err
 		}
 		text = converted
 	}

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"slices"
 	"time"
 
 	"agentstudio/internal/expr"
@@ -106,8 +107,9 @@ func (p *Program) Triggers() []*Step {
 }
 
 // StartFor returns the trigger step an execution of the trigger type starts
-// from: the named node when nodeID is set, else the first whose kind is
-// "<type>-trigger", else the first manual one, else the first.
+// from: the named node when nodeID is set, else the first whose kind starts
+// executions of the type, else the first that people or workflows start, else
+// the first.
 func (p *Program) StartFor(triggerType, nodeID string) (*Step, bool) {
 	triggers := p.Triggers()
 	if nodeID != "" {
@@ -118,9 +120,9 @@ func (p *Program) StartFor(triggerType, nodeID string) (*Step, bool) {
 		}
 		return nil, false
 	}
-	for _, kind := range []string{triggerType + "-trigger", "manual-trigger", "workflow-trigger"} {
+	for _, wanted := range []string{triggerType, "manual", "workflow"} {
 		for _, s := range triggers {
-			if s.Kind.Kind == kind {
+			if slices.Contains(s.Kind.Starts, wanted) {
 				return s, true
 			}
 		}

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"agentstudio/internal/access"
 	"agentstudio/internal/event"
@@ -71,8 +73,32 @@ func (s *Service) create(ctx context.Context, by access.Actor, workspaceID strin
 }
 
 func (s *Service) refuseBroken(d *Definition) error {
+	if faults := checkHead(d); len(faults) > 0 {
+		return fault.InvalidInput(faults...)
+	}
 	_, report := Compile(d, s.kinds)
 	return Fault(fault.Invalid, "the workflow cannot be saved like this", prefixed(report.Broken()))
+}
+
+// checkHead finds what is wrong with a normalised definition's name,
+// description and tags, which lists show and search.
+func checkHead(d *Definition) []fault.Detail {
+	var faults []fault.Detail
+	find := func(location, message string) {
+		faults = append(faults, fault.Detail{Location: location, Code: "bad_field", Message: message})
+	}
+	if n := utf8.RuneCountInString(d.Name); n < 1 || n > 255 || strings.Contains(d.Name, "\x00") {
+		find("body.name", "a name has 1 to 255 characters, not only spaces, and no NUL")
+	}
+	if utf8.RuneCountInString(d.Description) > 10_000 || strings.Contains(d.Description, "\x00") {
+		find("body.description", "a description has at most 10,000 characters, and no NUL")
+	}
+	for i, tag := range d.Tags {
+		if utf8.RuneCountInString(tag) > 64 || strings.Contains(tag, "\x00") {
+			find(fmt.Sprintf("body.tags[%d]", i), "a tag has at most 64 characters, and no NUL")
+		}
+	}
+	return faults
 }
 
 // prefixed places problems inside a request's body.
@@ -87,6 +113,15 @@ func prefixed(problems []Problem) []Problem {
 // Find returns a workflow.
 func (s *Service) Find(ctx context.Context, by access.Actor, id string) (*Workflow, error) {
 	return s.load(ctx, by, id, access.Read)
+}
+
+// WorkspaceOf returns the workspace of a workflow that the actor can see.
+func (s *Service) WorkspaceOf(ctx context.Context, by access.Actor, id string) (string, error) {
+	ws, err := s.store.Workspace(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return ws, by.Need(ws, access.Read)
 }
 
 func (s *Service) load(ctx context.Context, by access.Actor, id string, p access.Permission) (*Workflow, error) {

@@ -5,6 +5,7 @@ package builtin
 import (
 	"time"
 
+	"agentstudio/internal/demo"
 	"agentstudio/internal/node"
 )
 
@@ -12,7 +13,14 @@ import (
 // are still listed; running one fails with a fault of kind NotConfigured.
 type Deps struct {
 	// Now is the clock; nil means time.Now.
-	Now func() time.Time
+	Now     func() time.Time
+	HTTP    Requester
+	Search  Searcher
+	Read    PageReader
+	Library *demo.Library // what search and read offer without the internet
+	Mail    Mailer
+	Files   Files
+	Agent   Agent
 }
 
 // Kinds returns every built-in kind, in the palette's order.
@@ -25,6 +33,11 @@ func Kinds(deps Deps) []node.Type {
 		webhookTrigger(),
 		scheduleTrigger(),
 		workflowTrigger(),
+		agentKind(deps.Agent),
+		httpRequest(deps.HTTP),
+		sendEmail(deps.Mail),
+		file(deps.Files),
+		code(),
 		set(),
 		runWorkflow(),
 		respond(),
@@ -38,5 +51,7 @@ func Kinds(deps Deps) []node.Type {
 		merge(),
 		wait(deps.Now),
 		stop(),
+		webSearch(deps.Search, deps.Library),
+		webRead(deps.Read, deps.Library),
 	}
 }

@@ -17,7 +17,7 @@ func manualTrigger() node.Type {
 	return node.Define(node.Spec{
 		Kind: "manual-trigger", Title: "Manual trigger", Group: node.Trigger, Category: "start", Icon: "play",
 		Description: "Starts the workflow when somebody runs it or the API asks for it.",
-		NoInput:     true, Instant: true, Risk: node.RiskLow,
+		NoInput:     true, Starts: []string{"manual", "api"}, Instant: true, Risk: node.RiskLow,
 		Docs: `Starts an execution by hand or through the API. Its output is the data the execution was started with,
 which every node also sees as ` + "`trigger`" + `.
 

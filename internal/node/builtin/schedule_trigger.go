@@ -53,7 +53,7 @@ func scheduleTrigger() node.Type {
 	return node.Define(node.Spec{
 		Kind: "schedule-trigger", Title: "Schedule", Group: node.Trigger, Category: "start", Icon: "clock",
 		Description: "Starts the workflow at set times.",
-		NoInput:     true, Instant: true, Risk: node.RiskLow,
+		NoInput:     true, Starts: []string{"schedule"}, Instant: true, Risk: node.RiskLow,
 		Docs: `Starts an execution at each tick while the workflow is published; each tick fires once, however many replicas run.
 Its output is the tick's data.
 

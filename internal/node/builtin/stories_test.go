@@ -225,5 +225,5 @@ func failed(err error) *failure {
 
 func testKinds(t *testing.T) *node.Kinds {
 	t.Helper()
-	return node.NewKinds(builtin.Kinds(builtin.Deps{Now: func() time.Time { return noon }})...)
+	return node.NewKinds(builtin.Kinds(deps(t))...)
 }

@@ -78,7 +78,7 @@ func webhookTrigger() node.Type {
 	return node.Define(node.Spec{
 		Kind: "webhook-trigger", Title: "Webhook", Group: node.Trigger, Category: "start", Icon: "webhook",
 		Description: "Starts the workflow when its address is called.",
-		NoInput:     true, Instant: true, Risk: node.RiskLow,
+		NoInput:     true, Starts: []string{"webhook"}, Instant: true, Risk: node.RiskLow,
 		Docs: `Opens ` + "`/hooks/<workspace>/<path>`" + ` while the workflow is published. Its output, and ` + "`trigger`" + `, is
 ` + "`{method, path, query, headers, body, raw}`" + `: body is parsed when it is JSON or a form, raw is what was sent.
 

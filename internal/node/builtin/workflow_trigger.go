@@ -18,7 +18,7 @@ func workflowTrigger() node.Type {
 	return node.Define(node.Spec{
 		Kind: "workflow-trigger", Title: "Called by a workflow", Group: node.Trigger, Category: "start", Icon: "workflow",
 		Description: "Starts the workflow when another workflow or an agent calls it.",
-		NoInput:     true, Instant: true, Risk: node.RiskLow,
+		NoInput:     true, Starts: []string{"workflow", "mcp"}, Instant: true, Risk: node.RiskLow,
 		Docs: `Makes the workflow callable: by a run-workflow node of another workflow, or as a tool.
 Its output is the caller's input. What the last node answers goes back to the caller.
 

@@ -1,0 +1,103 @@
+// Command agentstudio is the whole program: the server and the tools around
+// it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"agentstudio/internal/config"
+	"agentstudio/internal/fault"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker, which can only set a variable.
+var version = "dev"
+
+type cli struct {
+	config.Config `embed:""`
+
+	Serve    serveCmd    `cmd:"" help:"Serve the studio: API, workflows, triggers."`
+	Run      runCmd      `cmd:"" help:"Run a workflow file here and print its output as JSON."`
+	Validate validateCmd `cmd:"" help:"Say everything that is wrong with a workflow file."`
+	Migrate  migrateCmd  `cmd:"" help:"Bring the database up to date and end."`
+	Seed     seedCmd     `cmd:"" help:"Load the example workflows."`
+	Conf     configCmd   `cmd:"" name:"config" help:"Print every setting, its value and where it comes from. Secrets are masked."`
+	OpenAPI  openAPICmd  `cmd:"" name:"openapi" help:"Print the OpenAPI 3.1 document of the API."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+}
+
+// failure is an outcome that was already explained: only its exit code is left.
+type failure int
+
+func (f failure) Error() string { return fmt.Sprintf("exit %d", int(f)) }
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+// run returns the exit code: 0 done, 1 failed, 2 not understood.
+func run(args []string) int {
+	var c cli
+	resolver := config.NewResolver()
+	parser, err := kong.New(&c, kong.Name("agentstudio"), kong.UsageOnError(), kong.Resolvers(resolver),
+		kong.Description("Design AI-agent workflows, run them durably, and see what they did and cost."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "agentstudio:", err)
+		return 2
+	}
+	k, err := parser.Parse(args)
+	if err == nil {
+		err = c.Complete()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "agentstudio:", err)
+		fmt.Fprintln(os.Stderr, "`agentstudio --help` lists the commands and settings.")
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	k.BindTo(ctx, (*context.Context)(nil))
+	return report(k.Run(&c.Config, resolver, k, logger(&c.Config)))
+}
+
+// report explains an error and returns the exit code.
+func report(err error) int {
+	var exit failure
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return int(exit)
+	}
+	message := err.Error()
+	if f := fault.As(err); f != nil {
+		message = f.Message
+		for _, d := range f.Details {
+			message += "\n  " + d.Location + ": " + d.Message
+		}
+	}
+	fmt.Fprintln(os.Stderr, "agentstudio:", message)
+	return 1
+}
+
+func logger(c *config.Config) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(strings.ToUpper(c.LogLevel))); err != nil {
+		level = slog.LevelInfo
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}

@@ -1,0 +1,213 @@
+// Package api is the studio's HTTP and WebSocket face: it decodes and checks a
+// request, finds out who is asking, calls one use case and shows what came of
+// it. It holds no SQL, no rules of the nouns and no branching on roles.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"agentstudio/internal/account"
+	"agentstudio/internal/event"
+	"agentstudio/internal/execution"
+	"agentstudio/internal/node"
+	"agentstudio/internal/workflow"
+	"agentstudio/internal/workspace"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+)
+
+// Bus lets sockets and streams hear of what is committed.
+type Bus interface {
+	Subscribe(rooms ...string) event.Subscription
+}
+
+// Idempotency keeps the first answers to requests that carried a key.
+type Idempotency interface {
+	// Begin claims a key until lease, or returns the answer kept for it (status
+	// 0: there was none, and the caller now holds the key). Conflict: somebody
+	// else holds it. Invalid: the key was used for another request.
+	Begin(ctx context.Context, actor, key, requestHash string, now, lease time.Time) (status int, headers string, body []byte, err error)
+	// Finish keeps the answer until the time given.
+	Finish(ctx context.Context, actor, key string, status int, headers string, body []byte, until time.Time) error
+	// Forget gives the key back: the request had no lasting result.
+	Forget(ctx context.Context, actor, key string) error
+}
+
+// Model is a language model that workflows may name.
+type Model struct {
+	ID         string `json:"id" doc:"What workflows call it"`
+	Provider   string `json:"provider"`
+	Title      string `json:"title"`
+	Configured bool   `json:"configured" doc:"Whether its provider has been set up here"`
+}
+
+// Services are the use cases behind the API. OpenAPI works without any.
+type Services struct {
+	Accounts    *account.Service
+	Workspaces  *workspace.Service
+	Workflows   *workflow.Service
+	Executions  *execution.Service
+	Kinds       *node.Kinds
+	Codec       *workflow.Codec
+	Bus         Bus
+	Idempotency Idempotency
+	// Ready returns why the studio cannot serve just now, or nil.
+	Ready func(context.Context) error
+	// WebhookSecret returns the secret that a credential of a workspace holds.
+	// NotFound: there is none of the name.
+	WebhookSecret func(ctx context.Context, workspaceID, credential string) ([]byte, error)
+	// Models lists the models that can be named; may be nil.
+	Models func() []Model
+	// Limiter counts requests; nil counts in this process only.
+	Limiter Limiter
+}
+
+// Config adjusts a Server. Its zero value serves, without rate limits.
+type Config struct {
+	Version        string
+	PublicURL      string         // what links begin with; empty: taken from each request
+	AllowedOrigins []string       // other origins whose pages may call the API
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	MaxBody        int64          // of a request, in bytes; 10 MiB
+	Limits         Limits
+	SecureCookies  bool // cookies travel over TLS only
+	Now            func() time.Time
+	NewID          func() string
+	Log            *slog.Logger
+	// Heartbeat is how often idle streams and sockets are kept alive; 30 s.
+	Heartbeat time.Duration
+	// SlowClient is how long a socket may take to accept a frame, or to answer a
+	// ping; 10 s.
+	SlowClient time.Duration
+	// HookTimeout bounds webhook calls that wait for their execution; 60 s.
+	HookTimeout time.Duration
+}
+
+func (c *Config) fill() {
+	if c.MaxBody <= 0 {
+		c.MaxBody = 10 << 20
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.NewID == nil {
+		c.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Heartbeat <= 0 {
+		c.Heartbeat = 30 * time.Second
+	}
+	if c.SlowClient <= 0 {
+		c.SlowClient = 10 * time.Second
+	}
+	if c.HookTimeout <= 0 {
+		c.HookTimeout = time.Minute
+	}
+	if c.Version == "" {
+		c.Version = "dev"
+	}
+	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+}
+
+// Server answers every HTTP request of the studio. It is safe for concurrent use.
+type Server struct {
+	Services
+	cfg      Config
+	limiter  Limiter
+	router   *chi.Mux
+	api      huma.API
+	handler  http.Handler
+	document func() (*document, error)
+
+	mu       sync.Mutex // guards closed, sockets and adding to live
+	closed   bool
+	sockets  map[*socket]string // with the ids of their users
+	live     sync.WaitGroup     // streams and sockets
+	stopping chan struct{}
+}
+
+// New returns the server. It panics when an operation is declared wrongly: a
+// programmer's error.
+func New(services Services, cfg Config) *Server {
+	cfg.fill()
+	s := &Server{Services: services, cfg: cfg, router: chi.NewMux(), stopping: make(chan struct{}), sockets: map[*socket]string{}}
+	if s.Codec == nil {
+		s.Codec = workflow.NewCodec()
+	}
+	if s.Kinds == nil {
+		s.Kinds = node.NewKinds()
+	}
+	if s.limiter = services.Limiter; s.limiter == nil {
+		s.limiter = NewLocalLimiter(cfg.Now)
+	}
+	s.document = sync.OnceValues(s.describe)
+	s.router.NotFound(s.notFound)
+	s.router.MethodNotAllowed(s.methodNotAllowed)
+	s.api = s.newHuma()
+	s.routes()
+	s.handler = s.outer(s.router)
+	return s
+}
+
+// routes declares everything the server answers, noun by noun.
+func (s *Server) routes() {
+	s.systemRoutes()
+	s.authRoutes()
+	s.apiKeyRoutes()
+	s.workspaceRoutes()
+	s.memberRoutes()
+	s.invitationRoutes()
+	s.activityRoutes()
+	s.workflowRoutes()
+	s.versionRoutes()
+	s.catalogueRoutes()
+	s.executionRoutes()
+	s.streamRoutes()
+	s.socketRoutes()
+	s.hookRoutes()
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Run returns when ctx has ended and every stream and socket has been told so
+// and is gone; see Close.
+func (s *Server) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return s.Close()
+}
+
+// Close ends streams and sockets, with a close frame, and waits until they are
+// gone. New ones are refused from then on; other requests are still answered.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.stopping)
+	}
+	s.mu.Unlock()
+	s.live.Wait()
+	return nil
+}
+
+// enter registers a stream or socket; false when the server is closing. The
+// caller calls s.live.Done when it has ended.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.live.Add(1)
+	return true
+}

@@ -1,0 +1,310 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"agentstudio/internal/access"
+	"agentstudio/internal/event"
+	"agentstudio/internal/fault"
+
+	"github.com/coder/websocket"
+)
+
+const (
+	maxFrame = 32 << 10 // of a client, in bytes
+	maxRooms = 100      // of one socket
+
+	statusUnauthenticated websocket.StatusCode = 4401
+)
+
+// socket is one WebSocket connection. Its loop owns everything but the
+// connection itself: one goroutine reads frames, one pings, the loop writes.
+type socket struct {
+	server *Server
+	conn   *websocket.Conn
+	by     access.Actor
+	renew  renewal
+	sub    event.Subscription
+	rooms  map[string]*follower
+	poke   chan struct{} // look whether the session is still alive
+}
+
+// command is a frame of the client.
+type command struct {
+	Type     string `json:"type"`
+	Room     string `json:"room_id"`
+	AfterSeq *int64 `json:"after_seq"`
+
+	unreadable bool
+}
+
+// notice is a frame that is no event of a room.
+type notice struct {
+	Type       string `json:"type"`
+	Event      string `json:"event,omitempty"`
+	Connection string `json:"connection_id,omitempty"`
+	Room       string `json:"room_id,omitempty"`
+	Message    string `json:"message,omitempty"`
+	Timestamp  Time   `json:"timestamp"`
+}
+
+// closing is the reason why a socket ends.
+type closing struct {
+	code   websocket.StatusCode
+	reason string
+}
+
+func (c *closing) Error() string { return c.reason }
+
+// serve runs the socket until either side ends it; every goroutine it started
+// has ended when it returns.
+func (k *socket) serve(ctx context.Context, rooms []string, after int64) {
+	ctx, cancel := context.WithCancel(ctx)
+	commands := make(chan command)
+	var helpers sync.WaitGroup
+	helpers.Go(func() { defer cancel(); k.read(ctx, commands) })
+	helpers.Go(func() { defer cancel(); k.ping(ctx) })
+	err := k.loop(ctx, commands, rooms, after)
+	var why *closing
+	if !errors.As(err, &why) {
+		why = &closing{code: websocket.StatusNormalClosure}
+		if err != nil && ctx.Err() == nil {
+			k.server.noteStream(ctx, err)
+			why = &closing{code: websocket.StatusInternalError, reason: "something went wrong on our side"}
+		}
+	}
+	_ = k.conn.Close(why.code, why.reason) // the other end may be gone
+	cancel()
+	k.sub.Close()
+	helpers.Wait()
+}
+
+// read hands the client's frames to the loop.
+func (k *socket) read(ctx context.Context, commands chan<- command) {
+	for {
+		_, text, err := k.conn.Read(ctx)
+		if err != nil {
+			return
+		}
+		var c command
+		c.unreadable = json.Unmarshal(text, &c) != nil
+		select {
+		case commands <- c:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// ping keeps the connection alive and notices when the other end is gone.
+func (k *socket) ping(ctx context.Context) {
+	beat := time.NewTicker(k.server.cfg.Heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-beat.C:
+			wait, cancel := context.WithTimeout(ctx, k.server.cfg.SlowClient)
+			err := k.conn.Ping(wait)
+			cancel()
+			if err != nil {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (k *socket) loop(ctx context.Context, commands <-chan command, rooms []string, after int64) error {
+	if err := k.greet(ctx, rooms, after); err != nil {
+		return err
+	}
+	look := time.NewTicker(k.server.cfg.Heartbeat)
+	defer look.Stop()
+	for {
+		var err error
+		select {
+		case e := <-k.sub.C():
+			err = k.take(ctx, e)
+		case c := <-commands:
+			err = k.obey(ctx, c)
+		case <-look.C:
+			err = k.look(ctx)
+		case <-k.poke:
+			err = k.look(ctx)
+		case <-k.server.stopping:
+			err = &closing{code: websocket.StatusGoingAway, reason: "the studio is stopping"}
+		case <-ctx.Done():
+			return nil
+		}
+		if err == nil && k.sub.Lagged() {
+			err = k.catchUp(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (k *socket) greet(ctx context.Context, rooms []string, after int64) error {
+	if err := k.tell(ctx, notice{Type: "connection", Event: "connected", Connection: k.server.cfg.NewID()}); err != nil {
+		return err
+	}
+	if err := k.subscribe(ctx, event.UserRoom(k.by.UserID), nil); err != nil {
+		return err
+	}
+	for _, room := range rooms {
+		if err := k.subscribe(ctx, room, &after); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *socket) obey(ctx context.Context, c command) error {
+	switch {
+	case c.unreadable:
+		return k.refuse(ctx, "", "this frame is no JSON object of a known shape")
+	case c.Type == "ping":
+		return k.tell(ctx, notice{Type: "pong"})
+	case c.Type == "subscribe":
+		return k.subscribe(ctx, c.Room, c.AfterSeq)
+	case c.Type == "unsubscribe":
+		if k.rooms[c.Room] != nil {
+			k.sub.Remove(c.Room)
+			delete(k.rooms, c.Room)
+		}
+		return k.tell(ctx, notice{Type: "subscription", Event: "unsubscribed", Room: clip(c.Room)})
+	}
+	return k.refuse(ctx, "", "a frame's type is subscribe, unsubscribe or ping")
+}
+
+// subscribe listens to the room before it reads what the room has kept.
+func (k *socket) subscribe(ctx context.Context, room string, after *int64) error {
+	if len(k.rooms) >= maxRooms && k.rooms[room] == nil {
+		return k.refuse(ctx, room, "one connection listens to at most "+strconv.Itoa(maxRooms)+" rooms")
+	}
+	past, err := k.server.enterRoom(ctx, k.by, room)
+	if err != nil {
+		return k.denied(ctx, room, err)
+	}
+	f := &follower{history: past, last: -1}
+	if after != nil && *after >= 0 {
+		f.last = *after
+	}
+	k.sub.Add(room)
+	k.rooms[room] = f
+	if err := k.tell(ctx, notice{Type: "subscription", Event: "subscribed", Room: room}); err != nil {
+		return err
+	}
+	return f.catchUp(ctx, k.teller(ctx))
+}
+
+func (k *socket) denied(ctx context.Context, room string, err error) error {
+	switch fault.KindOf(err) {
+	case fault.NotFound, fault.Forbidden, fault.Unauthenticated:
+		return k.refuse(ctx, room, "Access denied to room")
+	case fault.Unavailable:
+		return k.refuse(ctx, room, fault.Message(err))
+	}
+	return err
+}
+
+func (k *socket) refuse(ctx context.Context, room, message string) error {
+	return k.tell(ctx, notice{Type: "error", Room: clip(room), Message: message})
+}
+
+// clip keeps what is repeated to the client short.
+func clip(room string) string { return room[:min(len(room), 200)] }
+
+func (k *socket) take(ctx context.Context, e event.Event) error {
+	if f := k.rooms[e.Room]; f != nil {
+		return f.take(ctx, e, k.teller(ctx))
+	}
+	return nil // it was on its way when the room was left
+}
+
+func (k *socket) catchUp(ctx context.Context) error {
+	for _, f := range k.rooms {
+		if err := f.catchUp(ctx, k.teller(ctx)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look finds out whether the session is still alive, and leaves the rooms
+// that its owner may not be in any more.
+func (k *socket) look(ctx context.Context) error {
+	by, err := k.renew(ctx)
+	if fault.Is(err, fault.Unauthenticated) {
+		return &closing{code: statusUnauthenticated, reason: "the session has ended: sign in again"}
+	}
+	if err != nil { // the database is away for a moment
+		return nil
+	}
+	k.by = by
+	var left []string
+	for room := range k.rooms {
+		if past, err := k.server.enterRoom(ctx, by, room); err == nil {
+			k.rooms[room].history = past
+		} else if !fault.Is(err, fault.Unavailable) {
+			left = append(left, room)
+		}
+	}
+	slices.Sort(left)
+	for _, room := range left {
+		k.sub.Remove(room)
+		delete(k.rooms, room)
+		if err := k.refuse(ctx, room, "Access denied to room"); err != nil {
+			return err
+		}
+	}
+	return k.catchUp(ctx)
+}
+
+func (k *socket) teller(ctx context.Context) func(event.Event) error {
+	return func(e event.Event) error { return k.write(ctx, viewEvent(e)) }
+}
+
+func (k *socket) tell(ctx context.Context, n notice) error {
+	n.Timestamp = Time(k.server.cfg.Now())
+	return k.write(ctx, n)
+}
+
+// write sends a frame. A client that does not take it in time is dropped with
+// 1013: nothing is held in memory for it.
+func (k *socket) write(ctx context.Context, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	slow := make(chan struct{})
+	timer := time.AfterFunc(k.server.cfg.SlowClient, func() {
+		defer close(slow)
+		_ = k.conn.Close(websocket.StatusTryAgainLater, "the client is too slow") // it may never take this in either
+	})
+	err = k.conn.Write(ctx, websocket.MessageText, text)
+	if !timer.Stop() {
+		<-slow
+		return &closing{code: websocket.StatusTryAgainLater, reason: "the client is too slow"}
+	}
+	if err != nil {
+		return &closing{code: websocket.StatusGoingAway, reason: "the connection is gone"}
+	}
+	return nil
+}
+
+func parseSeq(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,154 @@
+// Package app wires the rooms into one studio: it is the only place that knows
+// them all.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"agentstudio/internal/account"
+	"agentstudio/internal/bus/memory"
+	"agentstudio/internal/config"
+	"agentstudio/internal/dispatch/local"
+	"agentstudio/internal/engine"
+	"agentstudio/internal/execution"
+	"agentstudio/internal/llm"
+	"agentstudio/internal/mail"
+	"agentstudio/internal/node"
+	"agentstudio/internal/node/builtin"
+	"agentstudio/internal/outbound"
+	"agentstudio/internal/store"
+	"agentstudio/internal/tool"
+	"agentstudio/internal/usage"
+	"agentstudio/internal/workflow"
+	"agentstudio/internal/workspace"
+
+	"github.com/google/uuid"
+)
+
+// engineName is the name of the embedded engine in leases.
+const engineName = "local"
+
+// Options are what a studio needs beside its configuration.
+type Options struct {
+	Version string
+	Log     *slog.Logger
+	// Mailer replaces the mail server; nil uses the configured one.
+	Mailer mail.Sender
+}
+
+// App is a studio: opened, but doing nothing until Run or Serve.
+type App struct {
+	Accounts   *account.Service
+	Workspaces *workspace.Service
+	Workflows  *workflow.Service
+	Executions *execution.Service
+	Kinds      *node.Kinds
+	Tools      *tool.Catalogue
+	Models     *llm.Registry
+	Codec      *workflow.Codec
+	Bus        *memory.Bus
+
+	cfg        config.Config
+	opts       Options
+	db         *store.DB
+	journal    *store.Executions
+	engine     *engine.Engine
+	dispatcher *local.Dispatcher
+	outside    *outbound.Client
+}
+
+// NewID returns a new id: a UUID of version 7, ordered by time.
+func NewID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// Open makes what is missing of the data directory, opens and migrates the
+// database and builds the studio. Close it when done.
+func Open(ctx context.Context, cfg config.Config, opts Options) (*App, error) {
+	if err := makeDataDir(cfg.DataDir); err != nil {
+		return nil, err
+	}
+	secrets, err := sessionKeys(cfg, opts.Log)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Mailer == nil {
+		opts.Mailer, err = mail.New(mail.Config{SMTPURL: cfg.SMTPURL.Reveal(), SendGridKey: cfg.SendGridAPIKey.Reveal(), From: cfg.EmailFrom, Log: opts.Log})
+	}
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, store.Config{URL: cfg.DatabaseURL.Reveal(), DataDir: cfg.DataDir, MaxConns: cfg.MaxConns, Log: opts.Log})
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	a := &App{cfg: cfg, opts: opts, db: db, Bus: memory.New(1024), Codec: workflow.NewCodec()}
+	if err := a.wire(secrets); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return a, nil
+}
+
+func (a *App) wire(secrets [][]byte) error {
+	var err error
+	if a.Accounts, err = account.NewService(store.NewAccounts(a.db), a.opts.Mailer, secrets, account.Config{Signup: account.Signup(a.cfg.Signup)}); err != nil {
+		return err
+	}
+	a.Workspaces = workspace.NewService(store.NewWorkspaces(a.db), a.opts.Mailer, workspace.Config{PublicURL: a.cfg.PublicURL})
+	web, err := outbound.New(outbound.Config{Allow: a.cfg.AllowPrivate})
+	if err != nil {
+		return err
+	}
+	a.outside = web
+	if a.Models, err = models(a.cfg, usage.Discard{}); err != nil {
+		return err
+	}
+	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)
+	workflows := store.NewWorkflows(a.db, a.Kinds)
+	library := workflow.NewLibrary(workflows, a.Kinds, 0)
+	a.Workflows = workflow.NewService(workflows, a.Kinds, library, a.Bus, workflow.Config{NewID: NewID})
+	a.journal = store.NewExecutions(a.db, nil, time.Now)
+	a.dispatcher = local.New(a.journal, local.Config{MaxActive: a.cfg.MaxActive, Log: a.opts.Log})
+	a.engine = engine.New(a.journal, library, a.Bus, a.dispatcher, a.journal, engine.Config{Worker: engineName, NewID: NewID, Log: a.opts.Log,
+		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second})
+	a.Executions = execution.NewService(a.journal, library, a.dispatcher, a.Bus,
+		execution.Config{NewID: NewID, Leased: engineName, MaxTrigger: a.cfg.MaxBodyMiB << 20})
+	return nil
+}
+
+// Close closes the database. Call it after Run has returned.
+func (a *App) Close() error {
+	a.outside.Close()
+	return a.db.Close()
+}
+
+// Run takes up what an earlier process left behind and runs executions until
+// ctx ends; then it lets nodes in flight end, within the configured time, and
+// returns.
+func (a *App) Run(ctx context.Context) error {
+	// The writer outlives the engine, which outlives ctx by the drain.
+	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
+	writer := make(chan error, 1)
+	go func() { writer <- a.journal.Run(writing) }()
+	draining, cutOff := context.WithCancel(writing)
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		<-ctx.Done()
+		a.engine.Stop()
+		grace := time.NewTimer(time.Duration(a.cfg.ShutdownGrace+2) * time.Second)
+		defer grace.Stop()
+		select {
+		case <-grace.C:
+			cutOff()
+		case <-draining.Done():
+		}
+	}()
+	err := a.dispatcher.Run(ctx, draining, a.engine)
+	cutOff()
+	<-drained
+	stopWriting()
+	return errors.Join(err, <-writer)
+}

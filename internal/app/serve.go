@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"agentstudio/internal/api"
+	"agentstudio/internal/config"
+	"agentstudio/internal/store"
+)
+
+// handler builds the HTTP face.
+func (a *App) handler() (*api.Server, error) {
+	proxies, err := a.cfg.Proxies()
+	if err != nil {
+		return nil, err
+	}
+	return api.New(api.Services{Accounts: a.Accounts, Workspaces: a.Workspaces, Workflows: a.Workflows, Executions: a.Executions,
+		Kinds: a.Kinds, Codec: a.Codec, Bus: a.Bus, Idempotency: store.NewIdempotency(a.db), Ready: a.ready, WebhookSecret: webhookSecret, Models: a.listed},
+		api.Config{Version: a.opts.Version, PublicURL: a.cfg.PublicURL, AllowedOrigins: a.cfg.AllowedOrigins, TrustedProxies: proxies,
+			MaxBody: int64(a.cfg.MaxBodyMiB) << 20, Limits: limits(a.cfg), SecureCookies: strings.HasPrefix(a.cfg.PublicURL, "https://"),
+			NewID: NewID, Log: a.opts.Log}), nil
+}
+
+// listed is the models as the API shows them.
+func (a *App) listed() []api.Model {
+	var out []api.Model
+	for _, m := range a.Models.Models() {
+		out = append(out, api.Model{ID: m.ID, Provider: m.Provider, Title: m.Title, Configured: m.Configured})
+	}
+	return out
+}
+
+func limits(cfg config.Config) api.Limits {
+	limit := func(r config.Rate) api.Limit { return api.Limit{Requests: r.Requests, Per: r.Per} }
+	return api.Limits{User: limit(cfg.LimitAPI), Anonymous: limit(cfg.LimitAnonymous), CodeAddress: limit(cfg.LimitCodeAddress),
+		CodeIP: limit(cfg.LimitCodeIP), Verify: limit(cfg.LimitVerify), Webhook: limit(cfg.LimitWebhook)}
+}
+
+// ready says why the studio cannot serve just now, or nil.
+func (a *App) ready(ctx context.Context) error { return a.db.Ping(ctx) }
+
+// Serve runs executions and answers HTTP on the listener until ctx ends. Then
+// it takes no further calls, lets what is in flight end within the configured
+// time, and returns. started is called once calls are answered.
+func (a *App) Serve(ctx context.Context, l net.Listener, started func()) error {
+	face, err := a.handler()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	server := &http.Server{Handler: face, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(a.opts.Log.Handler(), slog.LevelDebug)}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	parts := make(chan error, 3)
+	go func() { parts <- a.Run(running) }()
+	go func() { parts <- face.Run(running) }()
+	go func() {
+		defer stop() // a server that cannot serve ends the rest
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			parts <- fmt.Errorf("serve: %w", err)
+			return
+		}
+		parts <- nil
+	}()
+	started()
+	<-running.Done()
+	a.opts.Log.Info("stopping")
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(a.cfg.ShutdownGrace)*time.Second)
+	defer cancel()
+	err = server.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		a.opts.Log.Warn("some calls were cut off by the stop")
+		err = server.Close()
+	}
+	for range 3 {
+		err = errors.Join(err, <-parts)
+	}
+	return err
+}
+
+// OpenAPI returns the document of the API.
+func OpenAPI(version string) ([]byte, error) {
+	return api.New(api.Services{}, api.Config{Version: version}).OpenAPI()
+}

@@ -1,0 +1,143 @@
+// Package config holds every setting of the studio in one struct. A value
+// comes from the command line, else the environment, else the configuration
+// file, else its default.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Config is every setting. The tags are the reference that `agentstudio config
+// --reference` prints: name on the command line (with dashes) and in the file
+// (with underscores), environment variable, default, meaning.
+type Config struct {
+	Addr          string `group:"Server" env:"STUDIO_ADDR" default:"127.0.0.1:8000" help:"Address to listen on. A wider one than loopback is your choice."`
+	DataDir       string `group:"Server" env:"STUDIO_DATA_DIR" default:"~/.agentstudio" help:"Directory of the database, the keys and the files. Made when missing."`
+	PublicURL     string `group:"Server" env:"STUDIO_PUBLIC_URL" help:"Address people reach the studio at, for links in letters and webhooks. Default: http:// and the listen address."`
+	ConfigFile    string `group:"Server" name:"config-file" env:"STUDIO_CONFIG" help:"YAML file with settings. Default: config.yaml in the data directory, when it is there."`
+	DatabaseURL   Secret `group:"Server" env:"DATABASE_URL" help:"postgres://… to use PostgreSQL. Empty: SQLite in the data directory."`
+	MaxConns      int    `group:"Server" env:"STUDIO_MAX_CONNS" default:"0" help:"Database connections at most. 0: 4 readers on SQLite, 20 on PostgreSQL."`
+	MaxActive     int    `group:"Server" env:"STUDIO_MAX_ACTIVE" default:"512" help:"Executions in memory at a time; others wait in the database."`
+	MaxBodyMiB    int    `group:"Server" name:"max-body-mib" env:"STUDIO_MAX_BODY_MIB" default:"10" help:"Largest request body, in MiB."`
+	LogLevel      string `group:"Server" env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least important line that is logged: ${enum}."`
+	LogFormat     string `group:"Server" env:"LOG_FORMAT" default:"text" enum:"text,json" help:"Form of the log: ${enum}."`
+	ShutdownGrace int    `group:"Server" env:"STUDIO_SHUTDOWN_SECONDS" default:"20" help:"Seconds that nodes in flight get to end after a stop was asked for."`
+
+	SecretKeys       []Secret `group:"Security" name:"secret-key" env:"SECRET_KEYS,SECRET_KEY" help:"Keys that sign sessions, newest first, comma-separated, 32 characters or more each. Empty: made on the first start, in the data directory."`
+	Signup           string   `group:"Security" env:"STUDIO_SIGNUP" default:"open" enum:"open,invite,closed" help:"Who may make an account: ${enum}."`
+	AllowedOrigins   []string `group:"Security" env:"STUDIO_ALLOWED_ORIGINS" help:"Web origins, beside its own, whose pages may call the API."`
+	TrustedProxies   []string `group:"Security" env:"STUDIO_TRUSTED_PROXIES" help:"Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed."`
+	AllowPrivate     []string `group:"Security" name:"allow-private-networks" env:"STUDIO_ALLOW_PRIVATE_NETWORKS" help:"host:port pairs or CIDR ranges inside private networks that workflows and agents may reach."`
+	LimitAPI         Rate     `group:"Limits" env:"STUDIO_LIMIT_API" default:"1000/1h" help:"API requests of one user, or off."`
+	LimitAnonymous   Rate     `group:"Limits" env:"STUDIO_LIMIT_ANONYMOUS" default:"60/1m" help:"Requests of one address that is not signed in, or off."`
+	LimitCodeAddress Rate     `group:"Limits" env:"STUDIO_LIMIT_CODE_ADDRESS" default:"5/15m" help:"Sign-in codes asked for by one mail address, or off."`
+	LimitCodeIP      Rate     `group:"Limits" name:"limit-code-ip" env:"STUDIO_LIMIT_CODE_IP" default:"20/15m" help:"Sign-in codes asked for from one IP address, or off."`
+	LimitVerify      Rate     `group:"Limits" env:"STUDIO_LIMIT_VERIFY" default:"10/15m" help:"Sign-in codes tried for one mail address from one IP address, or off."`
+	LimitAI          Rate     `group:"Limits" name:"limit-ai" env:"STUDIO_LIMIT_AI" default:"100/1h" help:"Model calls of one user through the tools API, or off."`
+	LimitWebhook     Rate     `group:"Limits" env:"STUDIO_LIMIT_WEBHOOK" default:"600/1m" help:"Calls of one workflow's webhooks, or off."`
+	SMTPURL          Secret   `group:"Mail" name:"smtp-url" env:"SMTP_URL" help:"smtp://user:pass@host:port or smtps://… Empty: letters are printed to the log."`
+	SendGridAPIKey   Secret   `group:"Mail" name:"sendgrid-api-key" env:"SENDGRID_API_KEY" help:"Sends letters through SendGrid when no SMTP server is set."`
+	EmailFrom        string   `group:"Mail" env:"EMAIL_FROM" default:"Agent Studio <studio@localhost>" help:"Sender of letters."`
+	DefaultAIModel   string   `group:"Models" name:"default-ai-model" env:"DEFAULT_AI_MODEL" help:"Model that \"default\" stands for, as provider/name. Empty: the first provider that has a key, else the offline demo."`
+	AnthropicAPIKey  Secret   `group:"Models" env:"ANTHROPIC_API_KEY,CLAUDE_API_KEY" help:"Key for Anthropic's models."`
+	AnthropicBaseURL string   `group:"Models" name:"anthropic-base-url" env:"ANTHROPIC_BASE_URL" help:"Another server that speaks Anthropic's protocol."`
+	OpenAIAPIKey     Secret   `group:"Models" name:"openai-api-key" env:"OPENAI_API_KEY" help:"Key for OpenAI's models."`
+	OpenAIBaseURL    string   `group:"Models" name:"openai-base-url" env:"OPENAI_BASE_URL" help:"Another server that speaks OpenAI's protocol, such as Ollama or vLLM."`
+	GeminiAPIKey     Secret   `group:"Models" env:"GEMINI_API_KEY" help:"Key for Google's models."`
+	ModelEndpoints   []string `group:"Models" env:"STUDIO_MODEL_ENDPOINTS" help:"More servers that speak OpenAI's protocol, as name=url; the key of each is read from NAME_API_KEY."`
+	ModelPrices      string   `group:"Models" env:"STUDIO_MODEL_PRICES" help:"JSON file with prices that replace the built-in ones."`
+	JinaAPIKey       Secret   `group:"Tools" env:"JINA_API_KEY" help:"Key for web search and for reading pages through Jina."`
+	JinaSearchURL    string   `group:"Tools" name:"jina-search-url" env:"JINA_SEARCH_URL" default:"https://s.jina.ai" help:"Server of the web search."`
+	JinaReaderURL    string   `group:"Tools" name:"jina-reader-url" env:"JINA_READER_URL" default:"https://r.jina.ai" help:"Server that reads pages."`
+}
+
+// Complete fills in what follows from other settings and checks what no tag
+// can say. It reports every fault it finds.
+func (c *Config) Complete() error {
+	var faults []error
+	dir, err := expandHome(c.DataDir)
+	if err != nil {
+		faults = append(faults, err)
+	}
+	c.DataDir = dir
+	if c.PublicURL == "" {
+		c.PublicURL = "http://" + c.Addr
+	}
+	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		faults = append(faults, errors.New("STUDIO_PUBLIC_URL must be an address such as https://studio.example.org"))
+	}
+	for i, k := range c.SecretKeys {
+		if len(k) < 32 {
+			faults = append(faults, fmt.Errorf("SECRET_KEYS: key %d is shorter than 32 characters", i+1))
+		}
+	}
+	if _, err := c.Proxies(); err != nil {
+		faults = append(faults, err)
+	}
+	if _, err := c.Endpoints(); err != nil {
+		faults = append(faults, err)
+	}
+	if c.MaxBodyMiB < 1 || c.MaxBodyMiB > 1024 {
+		faults = append(faults, errors.New("STUDIO_MAX_BODY_MIB must be between 1 and 1024"))
+	}
+	return errors.Join(faults...)
+}
+
+// Proxies returns the trusted proxies as address ranges.
+func (c *Config) Proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range c.TrustedProxies {
+		if addr, err := netip.ParseAddr(text); err == nil {
+			out = append(out, netip.PrefixFrom(addr, addr.BitLen()))
+			continue
+		}
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("STUDIO_TRUSTED_PROXIES: %q is neither an address nor a CIDR range", text)
+		}
+		out = append(out, prefix)
+	}
+	return out, nil
+}
+
+// Endpoint is a named server that speaks OpenAI's protocol.
+type Endpoint struct {
+	Name, URL string
+	Key       Secret
+}
+
+// Endpoints returns the named model servers with their keys.
+func (c *Config) Endpoints() ([]Endpoint, error) {
+	var out []Endpoint
+	for _, text := range c.ModelEndpoints {
+		name, address, ok := strings.Cut(text, "=")
+		if u, err := url.Parse(address); !ok || name == "" || err != nil || u.Host == "" {
+			return nil, fmt.Errorf("STUDIO_MODEL_ENDPOINTS: %q is not of the form name=https://host/v1", text)
+		}
+		env := strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_API_KEY"
+		key, _, err := fromEnv(env)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Endpoint{Name: name, URL: address, Key: Secret(key)})
+	}
+	return out, nil
+}
+
+func expandHome(dir string) (string, error) {
+	if rest, ok := strings.CutPrefix(dir, "~"); ok && (rest == "" || rest[0] == '/') {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return dir, errors.New("there is no home directory: set STUDIO_DATA_DIR")
+		}
+		dir = filepath.Join(home, rest)
+	}
+	return filepath.Abs(dir)
+}
