@@ -330,7 +330,7 @@ func (l *inspector) visitMember(m *ast.MemberNode) {
 		l.program.refs.addNode(key.Value)
 		if l.names.Nodes != nil && !slices.Contains(l.names.Nodes, key.Value) {
 			l.faults = append(l.faults, fault.New(fault.Invalid, "nodes.%s does not name a node that runs before this one%s",
-				key.Value, DidYouMean(key.Value, l.names.Nodes)).WithCode("unknown_node"))
+				key.Value, fault.DidYouMean(key.Value, l.names.Nodes)).WithCode("unknown_node"))
 		}
 	case "secrets":
 		l.mark(base)
@@ -377,7 +377,7 @@ func (l *inspector) fault() error {
 			}
 			continue
 		}
-		return fault.New(fault.Invalid, "the name %s in %q is unknown%s", name, clip(l.program.source, 80), DidYouMean(name, known)).WithCode("unknown_name")
+		return fault.New(fault.Invalid, "the name %s in %q is unknown%s", name, clip(l.program.source, 80), fault.DidYouMean(name, known)).WithCode("unknown_name")
 	}
 	if len(l.faults) > 0 {
 		return l.faults[0]

@@ -34,7 +34,7 @@ type BlockType string
 // The block types.
 const (
 	TextBlock       BlockType = "text"
-	ThinkingBlock   BlockType = "thinking"    // Text, Signature
+	ThinkingBlock   BlockType = "thinking"    // Text, Signature; Data when the provider hides the text
 	ImageBlock      BlockType = "image"       // MediaType, Data or URL
 	DocumentBlock   BlockType = "document"    // MediaType, Data: a PDF
 	ToolCallBlock   BlockType = "tool_call"   // ID, Name, Arguments
@@ -73,10 +73,27 @@ type Request struct {
 	// OutputSchema asks for an answer that is JSON of this schema, where the
 	// provider can enforce it; callers validate anyway. nil: free text.
 	OutputSchema json.RawMessage
+	// ThinkingTokens asks for thinking before the answer, up to about so many
+	// tokens, where the model can; 0 means the provider's default.
+	ThinkingTokens int
 	// Script is read by the scripted provider only.
 	Script json.RawMessage
-	// Metadata identifies the call to the provider where it has a field for it.
-	UserID string
+	// Turn is how many answers came before in the whole conversation, of which
+	// Messages may be a part; read by the scripted provider only.
+	Turn int
+	// Caller is on whose behalf the call is made. Providers that have a field
+	// for it are told the user's id, nothing else.
+	Caller Caller
+}
+
+// Caller says on whose behalf a model is called. Any field may be empty.
+type Caller struct {
+	UserID      string
+	WorkspaceID string
+	WorkflowID  string
+	ExecutionID string
+	NodeID      string
+	Agent       string
 }
 
 // PartType says what a Part carries.
@@ -106,6 +123,7 @@ const (
 	ToolUse   StopReason = "tool_use"
 	MaxTokens StopReason = "max_tokens"
 	Refusal   StopReason = "refusal"
+	Pause     StopReason = "pause" // ask again with this answer as the last message to go on
 )
 
 // Usage is what the provider reported for one answer, in tokens. Input does
@@ -125,7 +143,10 @@ type Response struct {
 	Usage      Usage      `json:"usage"`
 	// CostMicros is the price in micro-dollars; nil when no price is known.
 	CostMicros *int64 `json:"cost_micros,omitempty"`
-	Demo       bool   `json:"demo,omitempty"` // from the scripted provider
+	// UsageUnknown is set when the provider did not report its usage: the
+	// Usage is then zero and no price can be known.
+	UsageUnknown bool `json:"usage_unknown,omitempty"`
+	Demo         bool `json:"demo,omitempty"` // from the scripted provider
 }
 
 // Text returns the answer's text blocks joined.
@@ -155,9 +176,8 @@ type Model interface {
 	// Generate asks once. onPart, when not nil, is called in order from the
 	// calling goroutine while the answer streams. Cancelling ctx closes the
 	// connection to the provider. Errors are faults: Upstream (with
-	// RetryAfter and Code "overloaded", "rate_limited", "server_error",
-	// "stream_cut" or "bad_response"), Timeout, Invalid (the provider refused
-	// the request), NotConfigured.
+	// RetryAfter and one of the Codes of this package), Timeout, Invalid (the
+	// provider refused the request), NotConfigured, Cancelled.
 	Generate(ctx context.Context, req Request, onPart func(Part)) (*Response, error)
 }
 

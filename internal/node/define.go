@@ -91,7 +91,7 @@ func Define[C any](spec Spec, run func(context.Context, Call, C) (Result, error)
 		spec.Outputs = []Handle{{Name: DefaultOutput}}
 	}
 	t := Type{spec: spec, config: reflect.TypeFor[C]()}
-	t.schema, t.defaults = describe[C](spec)
+	t.schema, t.defaults = schema.Of[C](spec.Title)
 	rules, err := schema.Compile(t.schema)
 	if err != nil {
 		panic(fmt.Sprintf("kind %s: compile schema: %v", spec.Kind, err))
@@ -106,26 +106,6 @@ func Define[C any](spec Spec, run func(context.Context, Call, C) (Result, error)
 		return run(ctx, c, typed)
 	}
 	return t
-}
-
-func describe[C any](spec Spec) (json.RawMessage, map[string]any) {
-	reflector := jsonschema.Reflector{Anonymous: true, DoNotReference: true, ExpandedStruct: true, RequiredFromJSONSchemaTags: true}
-	s := reflector.Reflect(new(C))
-	s.Version = ""
-	s.Title = spec.Title
-	defaults := map[string]any{}
-	if s.Properties != nil {
-		for p := s.Properties.Oldest(); p != nil; p = p.Next() {
-			if p.Value.Default != nil {
-				defaults[p.Key] = p.Value.Default
-			}
-		}
-	}
-	text, err := json.Marshal(s)
-	if err != nil {
-		panic(fmt.Sprintf("kind %s: describe config: %v", spec.Kind, err))
-	}
-	return text, defaults
 }
 
 func decode[C any](raw, defaults map[string]any) (any, error) {

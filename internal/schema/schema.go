@@ -66,15 +66,31 @@ func Compile(text json.RawMessage) (*Schema, error) {
 	}
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(noLoader{})
-	const url = "schema.json"
+	const url = "studio:///schema.json" // absolute, or errors name the working directory
 	if err := compiler.AddResource(url, doc); err != nil {
 		return nil, fmt.Errorf("the schema cannot be read: %w", err)
 	}
 	compiled, err := compiler.Compile(url)
 	if err != nil {
+		var invalid *jsonschema.SchemaValidationError
+		var cause *jsonschema.ValidationError
+		if errors.As(err, &invalid) && errors.As(invalid.Err, &cause) {
+			var found []Fault
+			collect(cause, &found)
+			if len(found) > 0 {
+				return nil, fmt.Errorf("%s: %s", orSchema(found[0].Path), found[0].Message)
+			}
+		}
 		return nil, fmt.Errorf("the schema is not valid: %w", err)
 	}
 	return &Schema{compiled: compiled}, nil
+}
+
+func orSchema(path string) string {
+	if path == "" {
+		return "the schema"
+	}
+	return path
 }
 
 type noLoader struct{}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"encoding/json"
 
+	"agentstudio/internal/fault"
 	"agentstudio/internal/node"
+	"agentstudio/internal/schema"
 )
 
 // Spec describes a tool to models and people.
@@ -48,4 +50,19 @@ type Tool struct {
 	// Configured reports whether it can be used here; nil means always.
 	Configured func() bool
 	Run        func(ctx context.Context, call Call) (Result, error)
+}
+
+// Define makes a tool from its spec and a handler whose arguments are the
+// struct A: its tags are the schema. It panics when A cannot be described: a
+// programmer's error at start-up.
+func Define[A any](spec Spec, run func(ctx context.Context, call Call, args A) (Result, error)) Tool {
+	text, _ := schema.Of[A](spec.Title)
+	spec.Schema = text
+	return Tool{Spec: spec, Run: func(ctx context.Context, call Call) (Result, error) {
+		var args A
+		if err := json.Unmarshal(call.Args, &args); err != nil {
+			return Result{}, fault.Wrap(fault.Invalid, err, "the arguments do not fit the tool %s: %s", spec.Name, err)
+		}
+		return run(ctx, call, args)
+	}}
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"agentstudio/internal/expr"
+	"agentstudio/internal/fault"
 	"agentstudio/internal/node"
 )
 
@@ -38,7 +38,7 @@ func (c *compiler) readNodes() {
 		}
 		kind, known := c.kinds.Find(n.Kind)
 		if !known {
-			c.fail("unknown_kind", n.ID, path+".kind", "there is no node kind %q%s", n.Kind, expr.DidYouMean(n.Kind, c.kindNames()))
+			c.fail("unknown_kind", n.ID, path+".kind", "there is no node kind %q%s", n.Kind, fault.DidYouMean(n.Kind, c.kindNames()))
 		}
 		s := Step{Index: i, Node: n, Type: kind, Known: known, Enabled: n.IsEnabled(), Body: -1, OnError: n.OnError, Attempts: 1}
 		if known {

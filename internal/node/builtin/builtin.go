@@ -20,6 +20,7 @@ type Deps struct {
 	Library *demo.Library // what search and read offer without the internet
 	Mail    Mailer
 	Files   Files
+	Agent   Agent
 }
 
 // Kinds returns every built-in kind, in the palette's order.
@@ -32,6 +33,7 @@ func Kinds(deps Deps) []node.Type {
 		webhookTrigger(),
 		scheduleTrigger(),
 		workflowTrigger(),
+		agentKind(deps.Agent),
 		httpRequest(deps.HTTP),
 		sendEmail(deps.Mail),
 		file(deps.Files),

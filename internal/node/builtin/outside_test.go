@@ -10,11 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"agentstudio/internal/agent"
 	"agentstudio/internal/blob"
 	"agentstudio/internal/demo"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/llm"
+	"agentstudio/internal/llm/scripted"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/outbound"
+	"agentstudio/internal/tool"
+	tools "agentstudio/internal/tool/builtin"
 	"agentstudio/internal/webread"
 	"agentstudio/internal/websearch"
 )
@@ -27,7 +32,8 @@ func deps(t *testing.T) builtin.Deps {
 			t.Fatal(err)
 		}
 	}
-	return builtin.Deps{Now: func() time.Time { return noon }, HTTP: echo{}, Search: search{}, Read: pages{}, Library: demo.New(), Mail: post{}, Files: files}
+	return builtin.Deps{Now: func() time.Time { return noon }, HTTP: echo{}, Search: search{}, Read: pages{}, Library: demo.New(), Mail: post{}, Files: files,
+		Agent: agent.NewRunner(demoModels{}, tool.NewCatalogue(tools.Tools(tools.Deps{})...), func() time.Time { return noon })}
 }
 
 // echo answers each request with what it was. Its query decides how:
@@ -104,3 +110,10 @@ func (post) Send(_ context.Context, to, _, _ string) error {
 	}
 	return nil
 }
+
+// demoModels answers every name with the offline model.
+type demoModels struct{}
+
+func (demoModels) Model([]string) (llm.Model, error) { return scripted.Provider{}, nil }
+
+func (demoModels) ContextTokens([]string) int { return 0 }

@@ -1,0 +1,141 @@
+// Package agent runs an agent: a model in a loop with tools, until it answers,
+// meets its schema, or reaches a limit. Every answer of the model and every
+// result of a tool is a durable step, so an agent that lost its process goes
+// on from the last one.
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"agentstudio/internal/fault"
+	"agentstudio/internal/llm"
+	"agentstudio/internal/node"
+	"agentstudio/internal/schema"
+	"agentstudio/internal/tool"
+)
+
+// Models finds the model that answers.
+type Models interface {
+	// Model returns the model for a list of names, the later ones standing in
+	// for the earlier on overload or outage. NotFound names what there is.
+	Model(names []string) (llm.Model, error)
+	// ContextTokens returns the size of the smallest window among the named
+	// models; 0 when it is not known.
+	ContextTokens(names []string) int
+}
+
+// Settings are what an agent is.
+type Settings struct {
+	Models       []string // "provider/name"; empty means "default"
+	System       string
+	Tools        []string
+	Temperature  *float64
+	MaxTokens    int             // of one answer; 0: the provider's default
+	OutputSchema json.RawMessage // nil: free text
+	Limits       Limits
+	Permissions  Permissions
+	Window       int             // turns that are remembered; 0: as many as fit
+	Script       json.RawMessage // for the demo model
+}
+
+// Limits bound a run. They are checked before each call, and a run that is
+// taken up again keeps what it has used.
+type Limits struct {
+	MaxSteps   int           // answers of the model; 20
+	MaxCost    int64         // micro-dollars; 0: no bound
+	Timeout    time.Duration // of the whole run; 0: no bound but the node's
+	MaxRepeats int           // identical tool calls in a row that end the run; 3
+}
+
+// Output is a finished run.
+type Output struct {
+	Text       string
+	Data       any // with an OutputSchema
+	Model      string
+	StopReason llm.StopReason
+	Steps      int
+	Usage      llm.Usage
+	CostMicros *int64 // nil when a part of it has no known price
+	Demo       bool
+}
+
+// Runner runs agents. It is safe for concurrent use.
+type Runner struct {
+	models  Models
+	tools   *tool.Catalogue
+	now     func() time.Time
+	schemas schema.Cache
+}
+
+// NewRunner returns a runner; now is the clock, nil means time.Now.
+func NewRunner(models Models, tools *tool.Catalogue, now func() time.Time) *Runner {
+	if now == nil {
+		now = time.Now
+	}
+	return &Runner{models: models, tools: tools, now: now}
+}
+
+// Run answers a prompt as the agent the settings describe, on behalf of a
+// node. The faults it adds to those of the model have the codes step_limit,
+// cost_limit, time_limit, loop_detected, invalid_output and refused; what was
+// said until then is in the node's steps.
+func (r *Runner) Run(ctx context.Context, c node.Call, s Settings, prompt []llm.Block) (*Output, error) {
+	run, err := r.prepare(c, s)
+	if err != nil {
+		return nil, err
+	}
+	run.messages = []llm.Message{{Role: llm.User, Content: prompt}}
+	run.unsaid = run.messages
+	if s.Limits.Timeout > 0 {
+		began, err := run.begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		limit := fault.New(fault.Timeout, "the agent reached its limit of %s", s.Limits.Timeout).WithCode("time_limit")
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, began.Add(s.Limits.Timeout), limit)
+		defer cancel()
+	}
+	out, err := run.loop(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil && fault.As(cause) != nil {
+		return nil, cause
+	}
+	return out, err
+}
+
+// prepare checks the settings before anything is asked.
+func (r *Runner) prepare(c node.Call, s Settings) (*run, error) {
+	if len(s.Models) == 0 {
+		s.Models = []string{"default"}
+	}
+	if s.Limits.MaxSteps <= 0 {
+		s.Limits.MaxSteps = 20
+	}
+	if s.Limits.MaxRepeats <= 0 {
+		s.Limits.MaxRepeats = 3
+	}
+	model, err := r.models.Model(s.Models)
+	if err != nil {
+		return nil, err
+	}
+	out := &run{runner: r, call: c, settings: s, model: model, tools: map[string]tool.Tool{}}
+	for _, name := range s.Tools {
+		t, err := r.tools.Find(name)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "%s", fault.Message(err))
+		}
+		if t.Configured != nil && !t.Configured() {
+			return nil, fault.New(fault.NotConfigured, "the tool %s is not set up here", name)
+		}
+		out.tools[name] = t
+		out.specs = append(out.specs, llm.ToolSpec{Name: t.Name, Description: t.Description, Schema: t.Schema})
+	}
+	if len(s.OutputSchema) > 0 {
+		if out.shape, err = r.schemas.Compile(s.OutputSchema); err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "output_schema cannot be used: %s", err)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,210 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"agentstudio/internal/fault"
+	"agentstudio/internal/llm"
+	"agentstudio/internal/node"
+	"agentstudio/internal/schema"
+	"agentstudio/internal/tool"
+)
+
+// run is one agent at work. One goroutine owns it.
+type run struct {
+	runner   *Runner
+	call     node.Call
+	settings Settings
+	model    llm.Model
+	tools    map[string]tool.Tool
+	specs    []llm.ToolSpec
+	shape    *schema.Schema
+
+	messages []llm.Message
+	unsaid   []llm.Message // what the next turn adds, for the trace
+	usage    llm.Usage
+	cost     int64
+	unpriced bool
+	warned   bool
+	repaired bool
+	repeats  repeats
+}
+
+// begin returns when the run began, in whichever process that was.
+func (r *run) begin(ctx context.Context) (time.Time, error) {
+	recorded, err := r.call.Step(ctx, node.Step{Name: "begin", Kind: "begin", Title: "Begin"}, func(context.Context) (node.StepResult, error) {
+		return node.StepResult{Output: r.runner.now().UTC()}, nil
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	var at time.Time
+	if err := json.Unmarshal(recorded, &at); err != nil {
+		return at, fmt.Errorf("read when the agent began: %w", err)
+	}
+	return at, nil
+}
+
+func (r *run) loop(ctx context.Context) (*Output, error) {
+	for turn := 1; ; turn++ {
+		if err := r.within(ctx, turn); err != nil {
+			return nil, err
+		}
+		answer, err := r.turn(ctx, turn)
+		if err != nil {
+			return nil, err
+		}
+		r.messages = append(r.messages, answer.Message)
+		switch calls := answer.ToolCalls(); {
+		case answer.StopReason == llm.Refusal:
+			return nil, fault.New(fault.Invalid, "the model %s refused to answer", answer.Model).WithCode("refused")
+		case answer.StopReason == llm.Pause:
+			r.unsaid = nil
+		case len(calls) > 0 && answer.StopReason != llm.MaxTokens:
+			if err := r.use(ctx, turn, calls); err != nil {
+				return nil, err
+			}
+		default:
+			out, err := r.finish(answer, turn)
+			if out != nil || err != nil {
+				return out, err
+			}
+		}
+	}
+}
+
+// within checks the limits before the next call to the model.
+func (r *run) within(ctx context.Context, turn int) error {
+	limits := r.settings.Limits
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if turn > limits.MaxSteps {
+		return fault.New(fault.OverBudget, "the agent reached its limit of %d steps", limits.MaxSteps).WithCode("step_limit")
+	}
+	if limits.MaxCost > 0 && r.cost >= limits.MaxCost {
+		return fault.New(fault.OverBudget, "the agent reached its limit of $%.4f: it has used $%.4f", float64(limits.MaxCost)/1e6, float64(r.cost)/1e6).WithCode("cost_limit")
+	}
+	if limits.MaxCost > 0 && r.unpriced && !r.warned {
+		r.warned = true
+		r.call.Log("warn", "the price of this model is not known: max_cost_usd cannot bound it", nil)
+	}
+	return nil
+}
+
+// turn asks the model once, or finds its answer in the record.
+func (r *run) turn(ctx context.Context, n int) (*llm.Response, error) {
+	request := r.request(n - 1)
+	step := node.Step{Name: fmt.Sprintf("turn-%d", n), Kind: "turn", Title: r.settings.Models[0], Input: map[string]any{"messages": r.unsaid}}
+	recorded, err := r.call.Step(ctx, step, func(ctx context.Context) (node.StepResult, error) {
+		response, err := r.model.Generate(ctx, request, r.stream)
+		if err != nil {
+			return node.StepResult{}, err
+		}
+		mend(response.Message.Content)
+		return node.StepResult{Output: response, Usage: usageOf(response)}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var answer llm.Response
+	if err := json.Unmarshal(recorded, &answer); err != nil {
+		return nil, fmt.Errorf("read the recorded answer: %w", err)
+	}
+	u := answer.Usage
+	r.usage.Input += u.Input
+	r.usage.Output += u.Output
+	r.usage.CacheRead += u.CacheRead
+	r.usage.CacheWrite += u.CacheWrite
+	if answer.CostMicros == nil {
+		r.unpriced = true
+	} else {
+		r.cost += *answer.CostMicros
+	}
+	return &answer, nil
+}
+
+// mend keeps arguments that are no JSON as a text, so that they can be stored;
+// the schema of the tool refuses them and the model learns of it.
+func mend(blocks []llm.Block) {
+	for i, b := range blocks {
+		if len(b.Arguments) > 0 && !json.Valid(b.Arguments) {
+			blocks[i].Arguments, _ = json.Marshal(string(b.Arguments)) // a string: always written
+		}
+	}
+}
+
+func (r *run) request(before int) llm.Request {
+	s := r.settings
+	messages, cut := fit(remember(r.messages, s.Window), r.room())
+	if cut != "" {
+		r.call.Log("warn", cut, nil)
+	}
+	system := s.System
+	if r.shape != nil {
+		system += "\n\nAnswer with JSON only, without any text around it, that fits this JSON Schema:\n" + string(s.OutputSchema)
+	}
+	return llm.Request{System: system, Messages: messages, Tools: r.specs, MaxTokens: s.MaxTokens, Temperature: s.Temperature,
+		OutputSchema: s.OutputSchema, Script: s.Script, Turn: before,
+		Caller: llm.Caller{UserID: r.call.UserID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID}}
+}
+
+func (r *run) stream(p llm.Part) {
+	d := node.Delta{Kind: string(p.Type), Text: p.Text}
+	if p.Type == llm.ToolCallPart {
+		d.Data = map[string]string{"id": p.ID, "name": p.Name}
+	}
+	r.call.Delta(d)
+}
+
+func usageOf(response *llm.Response) node.Usage {
+	u := node.Usage{Model: response.Model, Input: response.Usage.Input, Output: response.Usage.Output,
+		CacheRead: response.Usage.CacheRead, CacheWrite: response.Usage.CacheWrite, CostUnknown: response.CostMicros == nil}
+	if response.CostMicros != nil {
+		u.CostMicros = *response.CostMicros
+	}
+	return u
+}
+
+// finish turns the last answer into the output. nil, nil asks for one more
+// turn: the model is shown what is wrong with its answer.
+func (r *run) finish(answer *llm.Response, turn int) (*Output, error) {
+	out := &Output{Text: answer.Text(), Model: answer.Model, StopReason: answer.StopReason, Steps: turn, Usage: r.usage, Demo: answer.Demo}
+	if !r.unpriced {
+		out.CostMicros = &r.cost
+	}
+	if r.shape == nil {
+		return out, nil
+	}
+	data, wrong := r.read(out.Text)
+	if wrong == "" {
+		out.Data = data
+		return out, nil
+	}
+	if r.repaired {
+		return nil, fault.New(fault.Invalid, "the answer does not fit output_schema, even after a second try: %s", wrong).WithCode("invalid_output")
+	}
+	r.repaired = true
+	again := llm.Text(llm.User, "Your answer does not fit the schema:\n"+wrong+"\nAnswer again, with corrected JSON only.")
+	r.messages = append(r.messages, again)
+	r.unsaid = []llm.Message{again}
+	return nil, nil //nolint:nilnil // neither an output nor a failure: ask again
+}
+
+// read parses and validates a structured answer; wrong says what is amiss.
+func (r *run) read(text string) (data any, wrong string) {
+	if err := json.Unmarshal([]byte(unfence(text)), &data); err != nil {
+		return nil, "- it is not JSON: " + err.Error()
+	}
+	for _, f := range r.shape.Validate(data) {
+		where := f.Path
+		if where == "" {
+			where = "the answer"
+		}
+		wrong += "- " + where + ": " + f.Message + "\n"
+	}
+	return data, wrong
+}
