@@ -15,11 +15,14 @@ import (
 	"agentstudio/internal/dispatch/local"
 	"agentstudio/internal/engine"
 	"agentstudio/internal/execution"
+	"agentstudio/internal/llm"
 	"agentstudio/internal/mail"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/outbound"
 	"agentstudio/internal/store"
+	"agentstudio/internal/tool"
+	"agentstudio/internal/usage"
 	"agentstudio/internal/workflow"
 	"agentstudio/internal/workspace"
 
@@ -44,6 +47,8 @@ type App struct {
 	Workflows  *workflow.Service
 	Executions *execution.Service
 	Kinds      *node.Kinds
+	Tools      *tool.Catalogue
+	Models     *llm.Registry
 	Codec      *workflow.Codec
 	Bus        *memory.Bus
 
@@ -97,6 +102,9 @@ func (a *App) wire(secrets [][]byte) error {
 		return err
 	}
 	a.outside = web
+	if a.Models, err = models(a.cfg, usage.Discard{}); err != nil {
+		return err
+	}
 	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)
 	workflows := store.NewWorkflows(a.db, a.Kinds)
 	library := workflow.NewLibrary(workflows, a.Kinds, 0)

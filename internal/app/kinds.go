@@ -3,10 +3,13 @@ package app
 import (
 	"path/filepath"
 
+	"agentstudio/internal/agent"
 	"agentstudio/internal/blob"
 	"agentstudio/internal/demo"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/outbound"
+	"agentstudio/internal/tool"
+	tools "agentstudio/internal/tool/builtin"
 	"agentstudio/internal/webread"
 	"agentstudio/internal/websearch"
 )
@@ -17,12 +20,12 @@ const maxFile = 32 << 20
 // kindDeps is what the node kinds may reach.
 func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 	key := a.cfg.JinaAPIKey.Reveal()
+	search, read := websearch.New(web, a.cfg.JinaSearchURL, key), webread.New(web, a.cfg.JinaReaderURL, key)
+	files := blob.New(filepath.Join(a.cfg.DataDir, "files"), maxFile)
+	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer})...)
 	return builtin.Deps{
-		HTTP:    web,
-		Search:  websearch.New(web, a.cfg.JinaSearchURL, key),
-		Read:    webread.New(web, a.cfg.JinaReaderURL, key),
+		HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer,
 		Library: demo.New(),
-		Mail:    a.opts.Mailer,
-		Files:   blob.New(filepath.Join(a.cfg.DataDir, "files"), maxFile),
+		Agent:   agent.NewRunner(agentModels{a.Models}, a.Tools, nil),
 	}
 }

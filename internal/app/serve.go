@@ -22,10 +22,19 @@ func (a *App) handler() (*api.Server, error) {
 		return nil, err
 	}
 	return api.New(api.Services{Accounts: a.Accounts, Workspaces: a.Workspaces, Workflows: a.Workflows, Executions: a.Executions,
-		Kinds: a.Kinds, Codec: a.Codec, Bus: a.Bus, Idempotency: store.NewIdempotency(a.db), Ready: a.ready, WebhookSecret: webhookSecret},
+		Kinds: a.Kinds, Codec: a.Codec, Bus: a.Bus, Idempotency: store.NewIdempotency(a.db), Ready: a.ready, WebhookSecret: webhookSecret, Models: a.listed},
 		api.Config{Version: a.opts.Version, PublicURL: a.cfg.PublicURL, AllowedOrigins: a.cfg.AllowedOrigins, TrustedProxies: proxies,
 			MaxBody: int64(a.cfg.MaxBodyMiB) << 20, Limits: limits(a.cfg), SecureCookies: strings.HasPrefix(a.cfg.PublicURL, "https://"),
 			NewID: NewID, Log: a.opts.Log}), nil
+}
+
+// listed is the models as the API shows them.
+func (a *App) listed() []api.Model {
+	var out []api.Model
+	for _, m := range a.Models.Models() {
+		out = append(out, api.Model{ID: m.ID, Provider: m.Provider, Title: m.Title, Configured: m.Configured})
+	}
+	return out
 }
 
 func limits(cfg config.Config) api.Limits {

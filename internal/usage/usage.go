@@ -1,0 +1,55 @@
+// Package usage records what the calls to models cost: one record per call,
+// whatever became of it.
+package usage
+
+import (
+	"context"
+	"time"
+)
+
+// Outcome is what became of a call.
+type Outcome string
+
+// The outcomes.
+const (
+	Answered  Outcome = "answered"
+	Refused   Outcome = "refused"   // the model declined to answer
+	Failed    Outcome = "failed"    // an error; see Record.ErrorCode
+	Cancelled Outcome = "cancelled" // the caller did not want the answer any more
+)
+
+// Record is one call to a model.
+type Record struct {
+	ID          string // made by the sink when empty
+	UserID      string
+	WorkspaceID string
+	WorkflowID  string
+	ExecutionID string
+	NodeID      string
+	Agent       string
+	Provider    string
+	Model       string // without the provider
+	Input       int64  // tokens; without what was read from or written to the cache
+	Output      int64
+	CacheRead   int64
+	CacheWrite  int64
+	CostMicros  *int64 // micro-dollars; nil when no price is known
+	Latency     time.Duration
+	// FirstToken is the time to the first piece of the answer; 0 when none came.
+	FirstToken time.Duration
+	Outcome    Outcome
+	ErrorCode  string // of a failed call: the fault's code, else its kind
+	At         time.Time
+}
+
+// Sink takes records in. Implementations are safe for concurrent use, return
+// quickly and never fail the call that is recorded.
+type Sink interface {
+	Record(ctx context.Context, r Record)
+}
+
+// Discard is a sink that keeps nothing.
+type Discard struct{}
+
+// Record implements Sink.
+func (Discard) Record(context.Context, Record) {}
