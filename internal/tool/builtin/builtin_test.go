@@ -125,7 +125,7 @@ func TestToolsWithoutTheirDependencyAreListedAsNotConfigured(t *testing.T) {
 
 func TestCatalogueSaysWhatIsWrong(t *testing.T) {
 	c, _ := catalogue(t)
-	if _, err := c.Find("calculater"); !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), "did you mean calculator") {
+	if _, err := c.Find("calclator"); !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), "did you mean calculator") {
 		t.Errorf("got %v", err)
 	}
 	if err := c.Validate("none", nil); !fault.Is(err, fault.NotFound) {
