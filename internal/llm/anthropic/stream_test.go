@@ -184,8 +184,13 @@ func TestASlowListenerIsNotTakenForSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		text := recorded(t, "hidden_thinking.sse")
 		api := script(func(_ context.Context, w io.Writer) {
-			if _, err := io.WriteString(w, text); err != nil {
-				t.Error(err)
+			for event := range strings.SplitAfterSeq(text, "\n\n") { // each waits to be read
+				if event == "" {
+					return
+				}
+				if _, err := io.WriteString(w, event); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 		p := anthropic.New(anthropic.Config{Key: "k", HTTPClient: &http.Client{Transport: api}, Idle: time.Second})
