@@ -35,9 +35,11 @@ type Finding struct {
 
 // Report is what a run found.
 type Report struct {
-	Sent     int
-	Statuses map[int]int
-	Findings []Finding // the first twenty
+	Sent int
+	// Unsendable counts the requests that the client could not write.
+	Unsendable int
+	Statuses   map[int]int
+	Findings   []Finding // the first twenty
 }
 
 // String shows the report to people.
@@ -152,9 +154,6 @@ func bodySchema(o map[string]any) map[string]any {
 func (f *Fuzzer) Run(ctx context.Context, count int) (*Report, error) {
 	r := &Report{Statuses: map[int]int{}}
 	for i := range count {
-		if ctx.Err() != nil {
-			break
-		}
 		if i%plantEvery == 0 {
 			if err := f.plant(ctx); err != nil {
 				return r, err
@@ -176,13 +175,14 @@ func (f *Fuzzer) send(ctx context.Context, o operation, r *Report) error {
 	}
 	req, body, err := f.request(ctx, o)
 	if err != nil {
-		return nil //nolint:nilerr // an address that cannot be written cannot be sent
+		r.Unsendable++ // an address that cannot be written
+		return nil     //nolint:nilerr // and so cannot be sent
 	}
 	r.Sent++
 	resp, err := f.client.Do(req)
 	if err != nil {
-		if o.stream && ctx.Err() != nil {
-			return nil
+		if o.stream && errors.Is(err, context.DeadlineExceeded) {
+			return nil //nolint:nilerr // the stream had nothing to tell in its time
 		}
 		return fmt.Errorf("%s %s: %w", req.Method, req.URL, err)
 	}

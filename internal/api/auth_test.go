@@ -321,7 +321,7 @@ func TestTooLargeBodiesAreRefusedUnread(t *testing.T) {
 	s := open(t, options{config: func(c *api.Config) { c.MaxBody = 1000 }})
 	body := `{"email":"` + strings.Repeat("x", 2000) + `"}`
 	s.do("POST", "/auth/request-otp", "", body).problem(413, "too_large")
-	req, err := http.NewRequestWithContext(t.Context(), "POST", s.http.URL+"/api/v1/auth/request-otp", struct{ *strings.Reader }{strings.NewReader(body)})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.http.URL+"/api/v1/auth/request-otp", struct{ *strings.Reader }{strings.NewReader(body)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +331,7 @@ func TestTooLargeBodiesAreRefusedUnread(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != 413 {
+	if resp.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d", resp.StatusCode)
 	}
 	s.do("POST", "/auth/request-otp", "", strings.Repeat("[", 999)).problem(400, "malformed")

@@ -143,7 +143,7 @@ func (s *Server) newHuma() huma.API {
 		Transformers:                 []huma.Transformer{s.translate},
 	}
 	if s.cfg.PublicURL != "" {
-		cfg.OpenAPI.Servers = []*huma.Server{{URL: s.cfg.PublicURL}}
+		cfg.Servers = []*huma.Server{{URL: s.cfg.PublicURL}}
 	}
 	return huma.NewAPI(cfg, adapter{server: s, router: s.router})
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// enterRoom returns what is needed to follow a room, or why the actor may not:
-// the access to each room is that to the thing it is about.
+// enterRoom returns what the room has kept (nil: nothing), or why the actor may
+// not follow it: the access to each room is that to the thing it is about.
 func (s *Server) enterRoom(ctx context.Context, by access.Actor, room string) (history, error) {
 	kind, id, _ := strings.Cut(room, ":")
 	refused := fault.New(fault.NotFound, "there is no such room, or it is not yours")
@@ -32,7 +32,7 @@ func (s *Server) enterRoom(ctx context.Context, by access.Actor, room string) (h
 		return nil, by.Need(id, access.Read)
 	case "user":
 		if id == by.UserID {
-			return nil, nil //nolint:nilnil // one's own room keeps no history
+			return nil, nil // it keeps no history
 		}
 	}
 	return nil, refused

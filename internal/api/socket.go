@@ -246,8 +246,9 @@ func (k *socket) look(ctx context.Context) error {
 	if fault.Is(err, fault.Unauthenticated) {
 		return &closing{code: statusUnauthenticated, reason: "the session has ended: sign in again"}
 	}
-	if err != nil { // the database is away for a moment
-		return nil
+	if err != nil {
+		k.server.cfg.Log.InfoContext(ctx, "session of a socket not looked up", "error", err.Error())
+		return nil //nolint:nilerr // the database is away for a moment: the next look will tell
 	}
 	k.by = by
 	var left []string

@@ -50,7 +50,6 @@ type studio struct {
 
 type options struct {
 	config func(*api.Config)
-	now    func() time.Time
 	signup account.Signup
 	queue  int
 }

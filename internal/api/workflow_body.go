@@ -80,8 +80,8 @@ func (s *Server) decode(body map[string]json.RawMessage) (*workflow.Definition, 
 // that what was read can be sent back as it is.
 func dropDerived(body map[string]json.RawMessage) error {
 	var nodes []json.RawMessage
-	if body["nodes"] == nil || json.Unmarshal(body["nodes"], &nodes) != nil {
-		return nil // the codec says what is wrong
+	if json.Unmarshal(body["nodes"], &nodes) != nil || nodes == nil {
+		nodes = []json.RawMessage{} // the codec says what is wrong
 	}
 	for i, text := range nodes {
 		var n map[string]json.RawMessage
@@ -94,6 +94,9 @@ func dropDerived(body map[string]json.RawMessage) error {
 		if nodes[i], err = json.Marshal(n); err != nil {
 			return err
 		}
+	}
+	if len(nodes) == 0 {
+		return nil
 	}
 	var err error
 	body["nodes"], err = json.Marshal(nodes)

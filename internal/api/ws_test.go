@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ func (s *studio) dial(path string, opts *websocket.DialOptions) (*client, int) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	s.t.Cleanup(cancel)
-	conn, resp, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(s.http.URL, "http")+"/api/v1"+path, opts)
+	conn, resp, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(s.http.URL, "http")+"/api/v1"+path, opts) //nolint:bodyclose // the library closes it
 	if err != nil {
 		if resp == nil {
 			s.t.Fatal(err)
@@ -257,13 +258,33 @@ func TestSlowClientsAreDropped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 40 { // far more than the connection's buffers take
-		s.bus.Publish(t.Context(), event.Event{Room: event.UserRoom(p.id), Type: "activity", Name: "appended", At: time.Now(), Data: big})
-	}
-	wait := time.NewTimer(600 * time.Millisecond) // reads nothing meanwhile
-	<-wait.C
-	if code := c.closed(); code != websocket.StatusTryAgainLater {
-		t.Errorf("closed with %d", code)
+	stop := make(chan struct{})
+	var publisher sync.WaitGroup
+	publisher.Go(func() {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C: // far more than the connection's buffers take
+				s.bus.Publish(t.Context(), event.Event{Room: event.UserRoom(p.id), Type: "activity", Name: "appended", At: time.Now(), Data: big})
+			case <-stop:
+				return
+			}
+		}
+	})
+	defer publisher.Wait()
+	defer close(stop)
+	for {
+		pause := time.NewTimer(2 * time.Second) // reads nothing meanwhile
+		<-pause.C
+		for range 50 {
+			if _, _, err := c.conn.Read(c.ctx); err != nil {
+				if code := websocket.CloseStatus(err); code != websocket.StatusTryAgainLater {
+					t.Errorf("closed with %d: %v", code, err)
+				}
+				return
+			}
+		}
 	}
 }
 

@@ -22,7 +22,6 @@ import (
 	"agentstudio/internal/outbound"
 	"agentstudio/internal/store"
 	"agentstudio/internal/tool"
-	"agentstudio/internal/usage"
 	"agentstudio/internal/workflow"
 	"agentstudio/internal/workspace"
 
@@ -59,6 +58,7 @@ type App struct {
 	engine     *engine.Engine
 	dispatcher *local.Dispatcher
 	outside    *outbound.Client
+	usage      *usageWriter
 }
 
 // NewID returns a new id: a UUID of version 7, ordered by time.
@@ -102,7 +102,8 @@ func (a *App) wire(secrets [][]byte) error {
 		return err
 	}
 	a.outside = web
-	if a.Models, err = models(a.cfg, usage.Discard{}); err != nil {
+	a.usage = newUsageWriter(store.NewUsage(a.db), a.opts.Log)
+	if a.Models, err = models(a.cfg, a.usage); err != nil {
 		return err
 	}
 	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)
@@ -132,6 +133,8 @@ func (a *App) Run(ctx context.Context) error {
 	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
 	writer := make(chan error, 1)
 	go func() { writer <- a.journal.Run(writing) }()
+	accountant := make(chan struct{})
+	go func() { defer close(accountant); a.usage.run(writing) }()
 	draining, cutOff := context.WithCancel(writing)
 	drained := make(chan struct{})
 	go func() {
@@ -150,5 +153,6 @@ func (a *App) Run(ctx context.Context) error {
 	cutOff()
 	<-drained
 	stopWriting()
+	<-accountant
 	return errors.Join(err, <-writer)
 }

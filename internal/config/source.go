@@ -41,9 +41,15 @@ type Resolver struct {
 // NewResolver returns the resolver of one parse.
 func NewResolver() *Resolver { return &Resolver{sources: map[string]string{}} }
 
-// Validate implements kong.Resolver: it reads the file and refuses keys that
-// are no settings.
-func (r *Resolver) Validate(app *kong.Application) error {
+// Validate implements kong.Resolver.
+func (r *Resolver) Validate(app *kong.Application) error { return r.load(app) }
+
+// load reads the file, once, and refuses keys that are no settings.
+func (r *Resolver) load(app *kong.Application) error {
+	if r.file != nil {
+		return nil
+	}
+	r.file = map[string]string{}
 	path, wanted, err := r.filePath(app)
 	if err != nil {
 		return err
@@ -63,14 +69,14 @@ func (r *Resolver) Validate(app *kong.Application) error {
 	for _, f := range app.Flags {
 		known[key(f.Name)] = true
 	}
-	r.file, r.path = map[string]string{}, path
+	r.path = path
 	var unknown []string
 	for k, v := range values {
 		if !known[k] {
 			unknown = append(unknown, k)
 			continue
 		}
-		r.file[k] = text1(v)
+		r.file[k] = listed(v)
 	}
 	if len(unknown) > 0 {
 		sort.Strings(unknown)
@@ -79,7 +85,7 @@ func (r *Resolver) Validate(app *kong.Application) error {
 	return nil
 }
 
-func text1(v any) string {
+func listed(v any) string {
 	list, ok := v.([]any)
 	if !ok {
 		return fmt.Sprint(v)
@@ -122,7 +128,10 @@ func (r *Resolver) filePath(app *kong.Application) (path string, wanted bool, er
 func key(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
 
 // Resolve implements kong.Resolver.
-func (r *Resolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+func (r *Resolver) Resolve(k *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if err := r.load(k.Model); err != nil {
+		return nil, err
+	}
 	for _, name := range flag.Envs {
 		v, ok, err := fromEnv(name)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -45,7 +46,14 @@ func TestSMTPServerReceivesTheLetter(t *testing.T) {
 	server := smtp.NewServer(box)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
-	t.Cleanup(func() { server.Close(); _ = <-done }) // ends with "server closed"
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; err != nil && !errors.Is(err, smtp.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
 	s, err := mail.New(mail.Config{SMTPURL: "smtp://" + l.Addr().String(), From: "Studio <studio@x.test>"})
 	if err != nil {
 		t.Fatal(err)

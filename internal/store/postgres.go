@@ -28,5 +28,5 @@ func openPostgres(cfg Config) (*DB, error) {
 	pool.SetMaxOpenConns(n)
 	pool.SetMaxIdleConns(n)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	return &DB{dialect: Postgres, write: pool, read: pool, close: closeAll(pool.Close)}, nil
+	return &DB{dialect: Postgres, write: pool, read: newReader(pool, Postgres), close: closeAll(pool.Close)}, nil
 }

@@ -40,7 +40,8 @@ func openSQLite(cfg Config) (*DB, error) {
 	}
 	read.SetMaxOpenConns(n)
 	read.SetMaxIdleConns(n)
-	return &DB{dialect: SQLite, write: write, read: read, close: closeAll(read.Close, write.Close, unlock)}, nil
+	reader := newReader(read, SQLite)
+	return &DB{dialect: SQLite, write: write, read: reader, close: closeAll(reader.Close, write.Close, unlock)}, nil
 }
 
 // sqliteDSN names the file and the settings every connection starts with.

@@ -41,7 +41,7 @@ type Config struct {
 type DB struct {
 	dialect Dialect
 	write   *sql.DB
-	read    *sql.DB
+	read    *Reader
 	close   func() error
 }
 
@@ -75,7 +75,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 func (db *DB) Dialect() Dialect { return db.dialect }
 
 // Read returns the pool for queries. On SQLite it refuses to write.
-func (db *DB) Read() *sql.DB { return db.read }
+func (db *DB) Read() *Reader { return db.read }
 
 // Write runs fn in one transaction and commits it; an error of fn, or a
 // panic, rolls everything back and is passed on. On SQLite one transaction

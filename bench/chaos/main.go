@@ -1,0 +1,67 @@
+// Command chaos kills the server with SIGKILL in the middle of running
+// executions, again and again, and counts what was lost and what ran twice:
+// go run ./bench/chaos -binary bin/agentstudio -kills 20.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"time"
+)
+
+func main() {
+	o := options{}
+	flag.StringVar(&o.binary, "binary", "bin/agentstudio", "the built binary")
+	flag.IntVar(&o.kills, "kills", 20, "how often the server is killed")
+	flag.IntVar(&o.executions, "executions", 100, "executions under way at each kill")
+	flag.StringVar(&o.model, "model-server", "", "address of a server of bench/modelstub; empty: agents use the demo model")
+	flag.Uint64Var(&o.seed, "seed", 1, "of the random moments")
+	flag.Parse()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+	defer cancel()
+	sum, err := run(ctx, o, rand.New(rand.NewPCG(o.seed, 0)))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+	fmt.Print(sum)
+	if !sum.clean() {
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	binary, model     string
+	kills, executions int
+	seed              uint64
+}
+
+// summary is what all the kills together showed.
+type summary struct {
+	kills, executions int
+	finished          int // nodes that were committed at a kill
+	steps             int // answers of models and results of tools that were
+	lost              int // executions that did not complete
+	again             int // committed nodes whose effect was seen again
+	asked             int // committed turns that were asked for again
+	inFlight          int // effects of nodes in flight at a kill that ran again
+	ready, rest       []time.Duration
+}
+
+func (s *summary) clean() bool { return s.lost == 0 && s.again == 0 && s.asked == 0 }
+
+// String shows the summary to people.
+func (s *summary) String() string {
+	return fmt.Sprintf(`%d kills, %d executions
+committed when killed: %d nodes, %d steps of agents
+lost executions: %d
+finished nodes run again: %d
+answered turns asked for again: %d
+nodes in flight that ran again, with the same key: %d
+restart → ready: median %s, worst %s
+restart → all of the killed executions done: median %s, worst %s
+`, s.kills, s.executions, s.finished, s.steps, s.lost, s.again, s.asked, s.inFlight, middle(s.ready), worst(s.ready), middle(s.rest), worst(s.rest))
+}

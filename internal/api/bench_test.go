@@ -1,0 +1,47 @@
+package api_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// BenchmarkWebhook is a whole synchronous call: three nodes and the answer,
+// every node durable. 32 callers at a time, as grouped commits need company.
+func BenchmarkWebhook(b *testing.B) {
+	s := open(b, options{})
+	p := s.signIn("a@example.com")
+	ws := s.personal(p)
+	s.arm(p, ws, `{"path":"b","respond":"when-finished"}`, `{"kind":"set","config":{"values":{"a":"{{ trigger.body.n }}"}}}`, `{"kind":"set","config":{"values":{"ok":true}}}`)
+	slug := s.do("GET", "/workspaces/"+ws, p.token, nil).expect(200).text("slug")
+	address := s.http.URL + "/hooks/" + slug + "/b"
+	s.http.Client().Transport.(*http.Transport).MaxIdleConnsPerHost = 64
+	calls := make(chan struct{})
+	var callers sync.WaitGroup
+	b.ResetTimer()
+	for range 32 {
+		callers.Go(func() {
+			for range calls {
+				resp, err := s.http.Client().Post(address, "application/json", strings.NewReader(`{"n":1}`))
+				if err != nil {
+					b.Error(err)
+					continue
+				}
+				if resp.StatusCode != http.StatusOK {
+					b.Errorf("status %d", resp.StatusCode)
+				}
+				if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+					b.Error(err)
+				}
+				resp.Body.Close()
+			}
+		})
+	}
+	for range b.N {
+		calls <- struct{}{}
+	}
+	close(calls)
+	callers.Wait()
+}

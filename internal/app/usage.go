@@ -1,0 +1,82 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"agentstudio/internal/usage"
+)
+
+// usageStore keeps records of model calls.
+type usageStore interface {
+	Add(ctx context.Context, records []usage.Record) error
+}
+
+// usageWriter gathers the records of model calls and writes them in batches,
+// so that no call waits for the database. What an execution used is kept with
+// its nodes as well: a record lost with the process loses no accounting.
+type usageWriter struct {
+	store   usageStore
+	log     *slog.Logger
+	queue   chan usage.Record
+	dropped atomic.Int64
+}
+
+// usageQueue bounds the records that wait; usageBatch those written at once.
+const (
+	usageQueue = 8_192
+	usageBatch = 256
+)
+
+func newUsageWriter(store usageStore, log *slog.Logger) *usageWriter {
+	return &usageWriter{store: store, log: log, queue: make(chan usage.Record, usageQueue)}
+}
+
+// Record implements usage.Sink.
+func (w *usageWriter) Record(_ context.Context, r usage.Record) {
+	select {
+	case w.queue <- r:
+	default:
+		if w.dropped.Add(1)%1000 == 1 {
+			w.log.Error("usage records are dropped: the database does not keep up", "dropped", w.dropped.Load())
+		}
+	}
+}
+
+// run writes until ctx ends, then what is still queued.
+func (w *usageWriter) run(ctx context.Context) {
+	for {
+		select {
+		case r := <-w.queue:
+			w.write(w.gather(r))
+		case <-ctx.Done():
+			for len(w.queue) > 0 {
+				w.write(w.gather(<-w.queue))
+			}
+			return
+		}
+	}
+}
+
+func (w *usageWriter) gather(first usage.Record) []usage.Record {
+	batch := []usage.Record{first}
+	for len(batch) < usageBatch {
+		select {
+		case r := <-w.queue:
+			batch = append(batch, r)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (w *usageWriter) write(batch []usage.Record) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := w.store.Add(ctx, batch); err != nil {
+		w.log.Error("usage records were not kept", "records", len(batch), "error", err)
+	}
+}
