@@ -222,19 +222,23 @@ func scheduled(t *testing.T, b *bench) {
 }
 
 func wakeUp(t *testing.T, b *bench) {
+	woken := 0
 	at := time.Now().Add(300 * time.Millisecond).Truncate(time.Millisecond)
 	b.do = func(_ context.Context, ticket execution.Ticket) (time.Time, error) {
 		if time.Now().Before(at) {
 			return at, b.settle(ticket, execution.Head{Status: execution.Waiting, WakeAt: at, Release: true})
 		}
+		b.note(func() { woken++ })
 		return time.Time{}, b.finish(ticket)
 	}
 	b.start()
 	ticket := b.create(nil)
 	b.Announce(ticket)
-	b.until("it was woken", func() bool { return b.ran[ticket.ID] == 2 })
-	if time.Now().Before(at) {
-		t.Error("it was woken before its time")
+	b.until("it was woken", func() bool { return woken == 1 })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := b.ran[ticket.ID]; n > 3 { // a look too many does no harm, polling would
+		t.Errorf("it was looked at %d times", n)
 	}
 }
 
