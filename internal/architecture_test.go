@@ -63,7 +63,7 @@ func mayImport() map[string]string {
 		// What only tests import.
 		"store/storetest":       "store",
 		"node/nodetest":         "fault node expr",
-		"llm/llmtest":           "fault llm",
+		"llm/llmtest":           "fault llm usage",
 		"dispatch/dispatchtest": "fault execution event",
 	}
 }

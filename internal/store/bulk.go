@@ -14,10 +14,28 @@ import (
 type bulkWriter struct {
 	db         *DB
 	statements map[string]*sql.Stmt // SQLite only: pgx keeps its own
+	inserts    map[insertSize]string
+}
+
+// insertSize names the statement that inserts n rows into a table.
+type insertSize struct {
+	table string
+	n     int
+}
+
+// insert returns the text that inserts n rows.
+func (w *bulkWriter) insert(r *rows, n int) string {
+	size := insertSize{r.table, n}
+	text, known := w.inserts[size]
+	if !known {
+		text = insertSQL(r, n)
+		w.inserts[size] = text
+	}
+	return text
 }
 
 func newBulkWriter(db *DB) *bulkWriter {
-	return &bulkWriter{db: db, statements: map[string]*sql.Stmt{}}
+	return &bulkWriter{db: db, statements: map[string]*sql.Stmt{}, inserts: map[insertSize]string{}}
 }
 
 func (w *bulkWriter) close() {
@@ -98,7 +116,7 @@ func (b *bulk) insert(ctx context.Context, r *rows) error {
 				break
 			}
 		}
-		if _, err := b.exec(ctx, insertSQL(r, n), left[:n*width]...); err != nil {
+		if _, err := b.exec(ctx, b.writer.insert(r, n), left[:n*width]...); err != nil {
 			return err
 		}
 		left = left[n*width:]
@@ -145,11 +163,11 @@ func (w *bulkWriter) prepare(ctx context.Context) error {
 	b := w.begin(nil)
 	for _, r := range b.tables() {
 		for _, size := range chunkSizes {
-			texts = append(texts, insertSQL(r, size))
+			texts = append(texts, w.insert(r, size))
 		}
 	}
 	for _, text := range texts {
-		s, err := w.db.write.PrepareContext(ctx, text) //nolint:sqlclosecheck // kept for the life of the connection
+		s, err := w.db.write.PrepareContext(ctx, positional(text)) //nolint:sqlclosecheck // kept for the life of the connection
 		if err != nil {
 			return fmt.Errorf("prepare %q: %w", text, err)
 		}

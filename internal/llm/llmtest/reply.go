@@ -5,6 +5,7 @@ package llmtest
 import (
 	"net/http"
 	"sync"
+	"testing"
 
 	"agentstudio/internal/llm"
 )
@@ -49,18 +50,24 @@ type Request struct {
 type Journal struct {
 	mu       sync.Mutex
 	requests []Request
+	arrived  chan struct{}
 	gone     chan struct{}
 	once     sync.Once
 }
 
 // NewJournal returns an empty journal.
-func NewJournal() *Journal { return &Journal{gone: make(chan struct{})} }
+func NewJournal() *Journal {
+	return &Journal{arrived: make(chan struct{}), gone: make(chan struct{})}
+}
 
 // Add appends a request and returns its number, from 0.
 func (j *Journal) Add(r Request) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.requests = append(j.requests, r)
+	if len(j.requests) == 1 {
+		close(j.arrived)
+	}
 	return len(j.requests) - 1
 }
 
@@ -71,6 +78,9 @@ func (j *Journal) Requests() []Request {
 	return append([]Request(nil), j.requests...)
 }
 
+// Arrived is closed when the first request has arrived.
+func (j *Journal) Arrived() <-chan struct{} { return j.arrived }
+
 // Leave notes that a client closed its connection in the middle of an answer.
 func (j *Journal) Leave() { j.once.Do(func() { close(j.gone) }) }
 
@@ -80,9 +90,9 @@ func (j *Journal) Left() <-chan struct{} { return j.gone }
 
 // Stand starts a provider against a stand-in that plays the replies in turn
 // (the last one again and again); both end with the test.
-type Stand func(t testingT, replies ...Reply) (llm.Provider, *Journal)
+type Stand func(t testing.TB, replies ...Reply) (llm.Provider, *Journal)
 
-// testingT is what the suite and the stand-ins need of *testing.T.
+// testingT is what the stand-ins need of *testing.T.
 type testingT interface {
 	Helper()
 	Cleanup(func())
