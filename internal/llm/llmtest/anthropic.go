@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"agentstudio/internal/llm"
 )
@@ -87,7 +88,7 @@ func (c *claude) answer(w http.ResponseWriter, r *http.Request, body map[string]
 			w.Header().Set("Retry-After", reply.RetryAfter)
 		}
 		claudeError(w, reply.Status, reply.ErrorType, reply.ErrorText)
-	case reply.Stall && len(reply.Text) == 0:
+	case reply.Stall:
 		<-r.Context().Done()
 		c.journal.Leave()
 	case !stream:
@@ -126,10 +127,6 @@ func (c *claude) stream(w http.ResponseWriter, r *http.Request, reply Reply, mes
 		case !e.piece:
 		case reply.CutAfter:
 			panic(http.ErrAbortHandler)
-		case reply.Stall:
-			<-r.Context().Done()
-			c.journal.Leave()
-			return
 		case reply.MidError:
 			failure, _ := json.Marshal(claudeFailure(reply.Status, reply.ErrorType, reply.ErrorText)) // maps of texts: always written
 			_, _ = fmt.Fprintf(w, "event: error\ndata: %s\n\n", failure)                              // whoever left does not care
@@ -214,11 +211,7 @@ func claudeMessage(reply Reply, id, model string) map[string]any {
 		content = append(content, map[string]any{"type": "thinking", "thinking": reply.Thinking, "signature": reply.Signature})
 	}
 	if len(reply.Text) > 0 {
-		text := ""
-		for _, piece := range reply.Text {
-			text += piece
-		}
-		content = append(content, map[string]any{"type": "text", "text": text})
+		content = append(content, map[string]any{"type": "text", "text": strings.Join(reply.Text, "")})
 	}
 	for _, call := range reply.ToolCalls {
 		content = append(content, map[string]any{"type": "tool_use", "id": call.ID, "name": call.Name, "input": call.Arguments})

@@ -122,14 +122,9 @@ func (o *openAI) stream(w http.ResponseWriter, r *http.Request, body map[string]
 		}
 	}
 	switch {
-	case reply.Stall:
-		if flusher.Flush() == nil {
-			select {
-			case <-r.Context().Done():
-			case <-o.over:
-			}
-		}
-		o.left(r)
+	case reply.Stall && len(reply.Text) == 0:
+		_ = flusher.Flush() // gone or not, the wait below ends
+		o.stall(r)
 	case reply.CutBefore:
 		_ = flusher.Flush() // cut either way
 		panic(http.ErrAbortHandler)
@@ -143,15 +138,26 @@ func (o *openAI) stream(w http.ResponseWriter, r *http.Request, body map[string]
 		if i != 1 { // 0 says the role, 1 is the first piece
 			continue
 		}
-		if reply.CutAfter {
+		switch {
+		case reply.Stall:
+			o.stall(r)
+		case reply.CutAfter:
 			panic(http.ErrAbortHandler)
-		}
-		if reply.MidError {
+		case reply.MidError:
 			send(reply.complaint())
 			return
 		}
 	}
 	send("[DONE]")
+}
+
+// stall waits until the client, or the test, is gone.
+func (o *openAI) stall(r *http.Request) {
+	select {
+	case <-r.Context().Done():
+	case <-o.over:
+	}
+	o.left(r)
 }
 
 // left ends a reply whose client, or whose test, is gone.

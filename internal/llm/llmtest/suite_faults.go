@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,7 +105,8 @@ func (s suite) cancelCloses(t *testing.T) {
 }
 
 func (s suite) cancelInTheMiddle(t *testing.T) {
-	p, j := s.stand(t, Reply{Text: []string{"so", " far"}, Stall: true})
+	// More than fits between the two, so that the server is still writing.
+	p, j := s.stand(t, Reply{Text: slices.Repeat([]string{strings.Repeat("and so on ", 6_400)}, 400)})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan error, 1)

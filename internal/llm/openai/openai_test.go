@@ -288,3 +288,10 @@ func TestEveryListedModelHasAPrice(t *testing.T) {
 		t.Errorf("the preferred model %s takes no tools", first.Name)
 	}
 }
+
+func TestProviderKeepsTheContract(t *testing.T) {
+	llmtest.Conform(t, func(t testing.TB, replies ...llmtest.Reply) (llm.Provider, *llmtest.Journal) {
+		url, journal := llmtest.OpenAI(t, replies...)
+		return openai.New(openai.Config{BaseURL: url, Key: "sk-test"}), journal
+	}, llmtest.Options{Model: "gpt-4o", CacheWrites: true})
+}
