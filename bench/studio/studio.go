@@ -196,7 +196,9 @@ func (s *Studio) Kill() error {
 	if err := s.cmd.Process.Kill(); err != nil {
 		return err
 	}
-	<-s.ended
+	if err := <-s.ended; err == nil {
+		return errors.New("the server had ended by itself")
+	}
 	s.client.CloseIdleConnections()
 	return nil
 }

@@ -127,8 +127,13 @@ func (a *App) Close() error {
 
 // Run takes up what an earlier process left behind and runs executions until
 // ctx ends; then it lets nodes in flight end, within the configured time, and
-// returns.
-func (a *App) Run(ctx context.Context) error {
+// returns. Conflict: another process runs the executions of the database.
+func (a *App) Run(ctx context.Context) (err error) {
+	release, err := a.db.HoldDispatch(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	// The writer outlives the engine, which outlives ctx by the drain.
 	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
 	writer := make(chan error, 1)
@@ -149,7 +154,7 @@ func (a *App) Run(ctx context.Context) error {
 		case <-draining.Done():
 		}
 	}()
-	err := a.dispatcher.Run(ctx, draining, a.engine)
+	err = a.dispatcher.Run(ctx, draining, a.engine)
 	cutOff()
 	<-drained
 	stopWriting()

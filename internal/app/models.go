@@ -6,6 +6,8 @@ import (
 
 	"agentstudio/internal/config"
 	"agentstudio/internal/llm"
+	"agentstudio/internal/llm/anthropic"
+	"agentstudio/internal/llm/openai"
 	"agentstudio/internal/llm/scripted"
 	"agentstudio/internal/usage"
 )
@@ -24,9 +26,34 @@ func models(cfg config.Config, sink usage.Sink) (*llm.Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("STUDIO_MODEL_PRICES: %w", err)
 	}
-	providers := []llm.Provider{scripted.Provider{}}
+	providers, err := providers(cfg)
+	if err != nil {
+		return nil, err
+	}
 	decorate := func(p llm.Provider) llm.Model { return llm.Retry(llm.Meter(p, sink, prices, nil), llm.RetryConfig{}) }
 	return llm.NewRegistry(llm.Config{Default: cfg.DefaultAIModel, Decorate: decorate}, providers...), nil
+}
+
+// providers lists the sources of models, the preferred first.
+func providers(cfg config.Config) ([]llm.Provider, error) {
+	out := []llm.Provider{
+		anthropic.New(anthropic.Config{Key: cfg.AnthropicAPIKey.Reveal(), BaseURL: cfg.AnthropicBaseURL}),
+		openai.New(openai.Config{Name: "openai", Key: cfg.OpenAIAPIKey.Reveal(), BaseURL: cfg.OpenAIBaseURL}),
+		openai.New(openai.Config{Name: "gemini", Key: cfg.GeminiAPIKey.Reveal()}),
+	}
+	endpoints, err := cfg.Endpoints()
+	if err != nil {
+		return nil, err
+	}
+	taken := map[string]bool{"anthropic": true, "openai": true, "gemini": true, "demo": true}
+	for _, e := range endpoints {
+		if taken[e.Name] {
+			return nil, fmt.Errorf("STUDIO_MODEL_ENDPOINTS: the name %q is taken", e.Name)
+		}
+		taken[e.Name] = true
+		out = append(out, openai.New(openai.Config{Name: e.Name, BaseURL: e.URL, Key: e.Key.Reveal()}))
+	}
+	return append(out, scripted.Provider{}), nil
 }
 
 // agentModels finds models for agents.

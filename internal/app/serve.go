@@ -59,10 +59,14 @@ func (a *App) Serve(ctx context.Context, l net.Listener, started func()) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	parts := make(chan error, 3)
-	go func() { parts <- a.Run(running) }()
-	go func() { parts <- face.Run(running) }()
+	for _, part := range []func(context.Context) error{a.Run, face.Run} {
+		go func() {
+			defer stop() // a part that ends takes the rest with it
+			parts <- part(running)
+		}()
+	}
 	go func() {
-		defer stop() // a server that cannot serve ends the rest
+		defer stop()
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			parts <- fmt.Errorf("serve: %w", err)
 			return

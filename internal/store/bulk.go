@@ -149,7 +149,7 @@ func insertSQL(r *rows, n int) string {
 // exec runs a statement, the prepared one where there is one.
 func (b *bulk) exec(ctx context.Context, text string, args ...any) (sql.Result, error) {
 	if s := b.writer.statements[text]; s != nil {
-		return b.tx.StmtContext(ctx, s).ExecContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
+		return b.tx.StmtContext(ctx, s).ExecContext(ctx, args...)
 	}
 	return b.tx.ExecContext(ctx, text, args...)
 }
@@ -167,7 +167,7 @@ func (w *bulkWriter) prepare(ctx context.Context) error {
 		}
 	}
 	for _, text := range texts {
-		s, err := w.db.write.PrepareContext(ctx, positional(text)) //nolint:sqlclosecheck // kept for the life of the connection
+		s, err := w.db.write.PrepareContext(ctx, positional(text))
 		if err != nil {
 			return fmt.Errorf("prepare %q: %w", text, err)
 		}

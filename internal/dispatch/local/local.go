@@ -50,6 +50,7 @@ type Dispatcher struct {
 	ended   bool
 	running sync.WaitGroup
 	ctx     context.Context // of the executions; set by Run
+	stop    <-chan struct{} // closed when Run is to end; set by Run
 
 	poke chan struct{}
 	wake time.Time // when to look at the table next; zero: not before a poke
@@ -83,7 +84,7 @@ func New(source Source, cfg Config) *Dispatcher {
 // to end after ctx did.
 func (d *Dispatcher) Run(ctx, drain context.Context, engine Engine) error {
 	d.mu.Lock()
-	d.engine, d.ctx = engine, drain
+	d.engine, d.ctx, d.stop = engine, drain, ctx.Done()
 	d.mu.Unlock()
 	defer d.running.Wait()
 	defer func() {
@@ -260,6 +261,8 @@ func (d *Dispatcher) pause() bool {
 	select {
 	case <-timer.C:
 		return true
+	case <-d.stop:
+		return false
 	case <-d.ctx.Done():
 		return false
 	}
