@@ -324,3 +324,36 @@ func TestConversationStaysInsideTheModelsWindow(t *testing.T) {
 		}
 	}
 }
+
+// short answers every turn as a model that ran out of tokens in a tool call,
+// until it is shown what is wrong.
+type short struct{ asked []llm.Request }
+
+func (s *short) Model([]string) (llm.Model, error) { return s, nil }
+
+func (s *short) ContextTokens([]string) int { return 0 }
+
+func (s *short) Generate(_ context.Context, req llm.Request, _ func(llm.Part)) (*llm.Response, error) {
+	s.asked = append(s.asked, req)
+	r := &llm.Response{Model: "x/y", StopReason: llm.MaxTokens, Message: llm.Message{Role: llm.Assistant, Content: []llm.Block{{Type: llm.ToolCallBlock, ID: "1", Name: "note", Arguments: json.RawMessage(`{"te`)}}}}
+	if len(s.asked) == 2 {
+		r.StopReason, r.Message.Content = llm.EndTurn, []llm.Block{{Type: llm.TextBlock, Text: `{"n":1}`}}
+	}
+	return r, nil
+}
+
+func TestCallsOfAnAnswerThatWasCutShortAreNotLeftUnanswered(t *testing.T) {
+	s := &short{}
+	c := node.Call{Host: nodetest.New(nil), Key: "e/n/"}
+	out, err := agent.NewRunner(s, tool.NewCatalogue(), nil).Run(t.Context(), c, agent.Settings{OutputSchema: json.RawMessage(`{"type":"object","required":["n"]}`)}, []llm.Block{{Type: llm.TextBlock, Text: "x"}})
+	if err != nil || out.Data == nil {
+		t.Fatalf("got %+v, %v", out, err)
+	}
+	for _, m := range s.asked[1].Messages {
+		for _, b := range m.Content {
+			if b.Type == llm.ToolCallBlock {
+				t.Error("a call that nobody answers was sent back")
+			}
+		}
+	}
+}

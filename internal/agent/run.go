@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"agentstudio/internal/fault"
@@ -57,7 +58,7 @@ func (r *run) loop(ctx context.Context) (*Output, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.messages = append(r.messages, answer.Message)
+		r.messages = append(r.messages, said(answer))
 		switch calls := answer.ToolCalls(); {
 		case answer.StopReason == llm.Refusal:
 			return nil, fault.New(fault.Invalid, "the model %s refused to answer", answer.Model).WithCode("refused")
@@ -74,6 +75,19 @@ func (r *run) loop(ctx context.Context) (*Output, error) {
 			}
 		}
 	}
+}
+
+// said is the message an answer adds to the conversation. Calls of an answer
+// that was cut short are left out: nothing answers them.
+func said(answer *llm.Response) llm.Message {
+	m := answer.Message
+	if answer.StopReason == llm.MaxTokens {
+		m.Content = slices.DeleteFunc(slices.Clone(m.Content), func(b llm.Block) bool { return b.Type == llm.ToolCallBlock })
+	}
+	if len(m.Content) == 0 {
+		m.Content = []llm.Block{{Type: llm.TextBlock, Text: "[cut short]"}}
+	}
+	return m
 }
 
 // within checks the limits before the next call to the model.

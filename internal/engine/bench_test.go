@@ -1,0 +1,98 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"agentstudio/internal/event"
+	"agentstudio/internal/execution"
+	"agentstudio/internal/store"
+	"agentstudio/internal/store/storetest"
+)
+
+// cpu returns the processor time this process has used.
+func cpu(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkChainOfTen runs chains of ten nodes, each durable, 256 at a time,
+// without HTTP: from the commit that accepts an execution to the one that ends
+// it. cpu-ms/op is the processor time of one execution, the database included
+// on SQLite, and without the server on PostgreSQL.
+func BenchmarkChainOfTen(b *testing.B) {
+	for name, open := range map[string]func(testing.TB) *store.DB{"sqlite": storetest.SQLite, "postgres": storetest.Postgres} {
+		b.Run(name, func(b *testing.B) { benchmarkChain(b, open(b)) })
+	}
+}
+
+func benchmarkChain(b *testing.B, db *store.DB) {
+	s := start(b, db, newProbes(), nil)
+	var text strings.Builder
+	text.WriteString("name: chain\nnodes:\n- {id: n0, kind: manual-trigger}\n")
+	links := "connections:\n"
+	for i := 1; i < 10; i++ {
+		text.WriteString("- {id: n" + strconv.Itoa(i) + ", kind: set, config: {keep_input: true, values: {v" + strconv.Itoa(i) + ": \"{{ trigger.n + " + strconv.Itoa(i) + " }}\"}}}\n")
+		links += "- {source: n" + strconv.Itoa(i-1) + ", target: n" + strconv.Itoa(i) + "}\n"
+	}
+	id := s.define(text.String() + links)
+	slots := make(chan struct{}, 256)
+	before := cpu(b)
+	b.ResetTimer()
+	done := make(chan struct{})
+	rooms := make(chan string, 512)
+	go func() {
+		defer close(done)
+		for range b.N {
+			s.finished(b, <-rooms)
+			<-slots
+		}
+	}()
+	for i := range b.N {
+		slots <- struct{}{}
+		x := execution.Execution{ID: newID(), WorkspaceID: "w", WorkflowID: id, WorkflowName: id, WorkflowVersion: 1, Status: execution.Pending,
+			TriggerType: "manual", TriggerData: json.RawMessage(`{"n":` + strconv.Itoa(i) + `}`), CreatedAt: time.Now(), Epoch: 1, Worker: "local"}
+		go func() {
+			if _, _, err := s.store.Create(context.Background(), execution.New{Execution: x}); err != nil {
+				b.Error(err)
+			}
+			s.disp.Announce(execution.Ticket{ID: x.ID, WorkspaceID: "w", Fresh: &x})
+			rooms <- x.ID
+		}()
+	}
+	<-done
+	b.ReportMetric((cpu(b)-before).Seconds()*1000/float64(b.N), "cpu-ms/op")
+}
+
+// finished waits for the end of an execution.
+func (s *studio) finished(b *testing.B, id string) {
+	sub := s.bus.Subscribe(event.ExecutionRoom(id))
+	defer sub.Close()
+	for {
+		x, err := s.store.Find(context.Background(), "w", id)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		if x.Status.Over() {
+			if x.Status != execution.Completed {
+				b.Errorf("execution is %s: %+v", x.Status, x.Error)
+			}
+			return
+		}
+		select {
+		case <-sub.C():
+		case <-time.After(time.Minute):
+			b.Error("an execution did not end")
+			return
+		}
+	}
+}
