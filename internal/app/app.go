@@ -114,7 +114,7 @@ func (a *App) wire(secrets [][]byte) error {
 	a.dispatcher = local.New(a.journal, local.Config{MaxActive: a.cfg.MaxActive, Log: a.opts.Log})
 	a.engine = engine.New(a.journal, library, a.Bus, a.dispatcher, a.journal, engine.Config{Worker: engineName, NewID: NewID, Log: a.opts.Log,
 		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second})
-	a.Executions = execution.NewService(a.journal, library, a.dispatcher, a.Bus,
+	a.Executions = execution.NewService(a.journal, library, a.dispatcher, a.Bus.Brief(),
 		execution.Config{NewID: NewID, Leased: engineName, MaxTrigger: a.cfg.MaxBodyMiB << 20})
 	return nil
 }

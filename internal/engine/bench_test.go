@@ -74,7 +74,7 @@ func benchmarkChain(b *testing.B, db *store.DB) {
 
 // finished waits for the end of an execution.
 func (s *studio) finished(b *testing.B, id string) {
-	sub := s.bus.Subscribe(event.ExecutionRoom(id))
+	sub := s.bus.Brief().Subscribe(event.ExecutionRoom(id))
 	defer sub.Close()
 	for {
 		x, err := s.store.Find(context.Background(), "w", id)

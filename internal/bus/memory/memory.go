@@ -40,8 +40,21 @@ func (b *Bus) Publish(_ context.Context, events ...event.Event) {
 }
 
 // Subscribe implements event.Bus.
-func (b *Bus) Subscribe(rooms ...string) event.Subscription {
-	s := &subscription{bus: b, events: make(chan event.Event, b.queue)}
+func (b *Bus) Subscribe(rooms ...string) event.Subscription { return b.subscribe(b.queue, rooms) }
+
+// Brief is a bus for listeners who wait for one event and are gone: their
+// queue is short, since a long one costs more than the wait. Whoever lags
+// reads the table, as ever.
+type Brief struct{ bus *Bus }
+
+// Brief returns the bus for those who listen briefly.
+func (b *Bus) Brief() Brief { return Brief{b} }
+
+// Subscribe is Bus.Subscribe with a queue of 16 events.
+func (b Brief) Subscribe(rooms ...string) event.Subscription { return b.bus.subscribe(16, rooms) }
+
+func (b *Bus) subscribe(queue int, rooms []string) event.Subscription {
+	s := &subscription{bus: b, events: make(chan event.Event, queue)}
 	for _, room := range rooms {
 		s.Add(room)
 	}
