@@ -58,3 +58,4 @@ check: stale lint build test ## what CI runs: generated files, linters, build, t
 .PHONY: bench
 bench: build ## measure the engine on the built binary; see bench/README.md
 	go run ./bench/engine -binary bin/agentstudio
+	scripts/with-services go test -run '^$$' -bench ChainOfTen -benchtime 4000x ./internal/engine
