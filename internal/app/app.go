@@ -59,6 +59,7 @@ type App struct {
 	dispatcher *local.Dispatcher
 	outside    *outbound.Client
 	usage      *usageWriter
+	running    chan struct{} // closed when Run may run executions
 }
 
 // NewID returns a new id: a UUID of version 7, ordered by time.
@@ -84,7 +85,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	a := &App{cfg: cfg, opts: opts, db: db, Bus: memory.New(1024), Codec: workflow.NewCodec()}
+	a := &App{cfg: cfg, opts: opts, db: db, Bus: memory.New(1024), Codec: workflow.NewCodec(), running: make(chan struct{})}
 	if err := a.wire(secrets); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -127,13 +128,14 @@ func (a *App) Close() error {
 
 // Run takes up what an earlier process left behind and runs executions until
 // ctx ends; then it lets nodes in flight end, within the configured time, and
-// returns. Conflict: another process runs the executions of the database.
+// returns; it is called once. Conflict: another process runs the executions of the database.
 func (a *App) Run(ctx context.Context) (err error) {
 	release, err := a.db.HoldDispatch(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	close(a.running)
 	// The writer outlives the engine, which outlives ctx by the drain.
 	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
 	writer := make(chan error, 1)

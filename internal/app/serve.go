@@ -73,7 +73,11 @@ func (a *App) Serve(ctx context.Context, l net.Listener, started func()) error {
 		}
 		parts <- nil
 	}()
-	started()
+	select {
+	case <-a.running:
+		started()
+	case <-running.Done():
+	}
 	<-running.Done()
 	a.opts.Log.Info("stopping")
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(a.cfg.ShutdownGrace)*time.Second)
