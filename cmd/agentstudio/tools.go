@@ -18,8 +18,8 @@ type validateCmd struct {
 }
 
 // Run prints every problem and fails when one is an error.
-func (c *validateCmd) Run(cfg *config.Config) error {
-	codec, check := app.Checker(*cfg)
+func (c *validateCmd) Run() error {
+	codec, check := app.Checker()
 	d, err := decode(codec, c.File)
 	if err != nil {
 		return err

@@ -275,7 +275,7 @@ func TestBadSettingsAreRefused(t *testing.T) {
 }
 
 func TestCheckerNeedsNoDatabase(t *testing.T) {
-	codec, check := app.Checker(config.Config{})
+	codec, check := app.Checker()
 	d, err := codec.Decode([]byte("name: w\nnodes:\n- {id: a, kind: manul-trigger}\n"))
 	if err != nil {
 		t.Fatal(err)

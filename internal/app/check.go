@@ -1,7 +1,6 @@
 package app
 
 import (
-	"agentstudio/internal/config"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/workflow"
@@ -9,7 +8,7 @@ import (
 
 // Checker returns the codec and the validation of definitions, without a
 // database.
-func Checker(config.Config) (*workflow.Codec, func(*workflow.Definition) workflow.Report) {
+func Checker() (*workflow.Codec, func(*workflow.Definition) workflow.Report) {
 	kinds := node.NewKinds(builtin.Kinds(builtin.Deps{})...)
 	return workflow.NewCodec(), func(d *workflow.Definition) workflow.Report {
 		_, report := workflow.Compile(d, kinds)

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strconv"
 	"strings"
-	"time"
 
 	"agentstudio/internal/fault"
 )
@@ -39,7 +37,7 @@ type Rejection struct {
 
 // Fault returns the fault for a rejection. cause goes to the log only.
 func (r Rejection) Fault(cause error) *fault.Error {
-	after := retryAfter(r.RetryAfter)
+	after := fault.ParseRetryAfter(r.RetryAfter)
 	switch {
 	case r.Status == 529, strings.Contains(r.Type, "overloaded"), r.Status == 503:
 		return fault.Wrap(fault.Upstream, cause, "%s is overloaded at the moment", r.Provider).WithCode(Overloaded).WithRetryAfter(after)
@@ -69,17 +67,6 @@ func (r Rejection) said() string {
 		m = strings.ToValidUTF8(m[:longest], "") + "…"
 	}
 	return ": " + m
-}
-
-// retryAfter reads seconds or an HTTP date; 0 when it is neither or past.
-func retryAfter(header string) time.Duration {
-	if s, err := strconv.ParseFloat(strings.TrimSpace(header), 64); err == nil {
-		return max(0, time.Duration(s*float64(time.Second)))
-	}
-	if at, err := time.Parse(time.RFC1123, header); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
 }
 
 // Broken returns the fault for a call that ended without an answer of the

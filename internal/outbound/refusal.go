@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"agentstudio/internal/fault"
 )
@@ -31,18 +30,5 @@ func Refusal(name string, answer *Response) error {
 		said = ": " + said
 	}
 	return fault.New(kind, "%s answered %d %s%s", name, answer.Status, http.StatusText(answer.Status), said).
-		WithCode("http_" + strconv.Itoa(answer.Status)).WithRetryAfter(RetryAfter(answer.Header))
-}
-
-// RetryAfter reads when to come back from the header of that name; 0 when it
-// does not say.
-func RetryAfter(h http.Header) time.Duration {
-	text := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
+		WithCode("http_" + strconv.Itoa(answer.Status)).WithRetryAfter(fault.ParseRetryAfter(answer.Header.Get("Retry-After")))
 }
