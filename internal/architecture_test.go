@@ -18,16 +18,18 @@ import (
 // floors, from the ground up; what stands beside a package on the same floor
 // is listed where it is allowed. A package that is missing here fails.
 func mayImport() map[string]string {
-	const contracts = "fault access event node tool llm schema expr"
+	const contracts = "fault jsonvalue access event node tool llm schema expr"
 	const nouns = contracts + " workspace workflow execution account usage"
 	const adapter = nouns // an adapter knows the nouns, never another adapter
 	return map[string]string{
 		"fault": "",
 
+		"jsonvalue": "",
+
 		"schema":    "",
 		"access":    "fault",
 		"event":     "",
-		"node":      "fault schema",
+		"node":      "fault jsonvalue schema",
 		"llm":       "fault usage",
 		"tool":      "fault schema node",
 		"expr":      "fault",
@@ -37,7 +39,7 @@ func mayImport() map[string]string {
 		"workflow":  "fault access event node schema expr workspace",
 		"execution": "fault access event node schema workflow",
 
-		"engine": "fault event node expr workflow execution",
+		"engine": "fault jsonvalue event node expr workflow execution",
 		"agent":  "fault node llm tool schema",
 
 		"store":          adapter,

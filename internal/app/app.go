@@ -142,6 +142,8 @@ func (a *App) Run(ctx context.Context) (err error) {
 	go func() { writer <- a.journal.Run(writing) }()
 	accountant := make(chan struct{})
 	go func() { defer close(accountant); a.usage.run(writing) }()
+	keeper := make(chan struct{})
+	go func() { defer close(keeper); newHeapKeeper().run(writing) }()
 	draining, cutOff := context.WithCancel(writing)
 	drained := make(chan struct{})
 	go func() {
@@ -161,5 +163,6 @@ func (a *App) Run(ctx context.Context) (err error) {
 	<-drained
 	stopWriting()
 	<-accountant
+	<-keeper
 	return errors.Join(err, <-writer)
 }

@@ -2,8 +2,7 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
-	"time"
+	"crypto/sha1" //nolint:gosec // name-based ids are made of it
 
 	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
@@ -13,7 +12,8 @@ import (
 
 // batch gathers what the next commit writes.
 type batch struct {
-	nodes    []execution.NodeRun
+	nodes    []*nodeState
+	rounds   []*execution.NodeRun
 	events   []event.Event
 	logs     []execution.LogEntry
 	steps    []execution.StepRecord
@@ -25,74 +25,50 @@ type batch struct {
 }
 
 func (b *batch) empty() bool {
-	return !b.head && len(b.nodes) == 0 && len(b.events) == 0 && len(b.steps) == 0 && len(b.logs) == 0
+	return !b.head && b.rows() == 0 && len(b.events) == 0
 }
 
-func (b *batch) rows() int { return len(b.nodes) + len(b.steps) + len(b.logs) }
+func (b *batch) rows() int { return len(b.nodes) + len(b.rounds) + len(b.steps) + len(b.logs) }
+
+// takeRows returns the rows the batch writes; nodes that change from now on
+// belong to the next one.
+func (b *batch) takeRows() []*execution.NodeRun {
+	if len(b.nodes) == 0 {
+		return b.rounds
+	}
+	rows := make([]*execution.NodeRun, 0, len(b.nodes)+len(b.rounds))
+	for _, n := range b.nodes {
+		n.queued = false
+		rows = append(rows, &n.run)
+	}
+	return append(rows, b.rounds...)
+}
 
 // nodeRunID is the stable id of a node's run in an iteration, so that a row
 // written again is the same row. It is a name-based UUID (version 5, RFC 9562)
 // in the execution's own namespace.
 func nodeRunID(execution uuid.UUID, nodeID, iteration string) string {
-	return uuid.NewSHA1(execution, []byte(nodeID+"\x00"+iteration)).String()
-}
-
-// nodeEvent is what watchers learn of a node's change.
-type nodeEvent struct {
-	ExecutionID string               `json:"execution_id"`
-	NodeRunID   string               `json:"node_execution_id"`
-	NodeID      string               `json:"node_id"`
-	NodeName    string               `json:"node_name"`
-	Kind        string               `json:"kind"`
-	Iteration   string               `json:"iteration,omitempty"`
-	Status      execution.NodeStatus `json:"status"`
-	Attempt     int                  `json:"attempt,omitempty"`
-	Message     string               `json:"message,omitempty"`
-	DurationMS  int64                `json:"duration_ms,omitempty"`
-}
-
-// executionEvent is what watchers learn of the execution's change.
-type executionEvent struct {
-	ExecutionID    string           `json:"execution_id"`
-	WorkflowID     string           `json:"workflow_id"`
-	Status         execution.Status `json:"status"`
-	Progress       int              `json:"progress_percentage"`
-	CompletedNodes int              `json:"completed_nodes"`
-	TotalNodes     int              `json:"total_nodes"`
-	CurrentNode    string           `json:"current_node,omitempty"`
-	Message        string           `json:"message,omitempty"`
-}
-
-func (r *run) emit(kind, name string, data any) {
-	text, err := json.Marshal(data)
-	if err != nil {
-		r.engine.cfg.Log.Error("event cannot be written", "execution_id", r.x.ID, "error", err)
-		return
-	}
-	r.x.LastSeq++
-	r.batch.events = append(r.batch.events, event.Event{Room: r.room, Seq: r.x.LastSeq, Type: kind, Name: name, At: r.now(), Data: text})
-}
-
-func (r *run) emitNode(n *execution.NodeRun, message string) {
-	e := nodeEvent{ExecutionID: r.x.ID, NodeRunID: n.ID, NodeID: n.NodeID, NodeName: n.Title, Kind: n.Kind,
-		Iteration: n.Iteration, Status: n.Status, Attempt: n.Attempt, Message: message}
-	if !n.CompletedAt.IsZero() && !n.StartedAt.IsZero() {
-		e.DurationMS = n.CompletedAt.Sub(n.StartedAt).Milliseconds()
-	}
-	r.emit(event.NodeUpdate, "status_changed", e)
-}
-
-func (r *run) emitExecution(current, message string) {
-	r.batch.head = true
-	r.emit(event.ExecutionUpdate, "status_changed", executionEvent{ExecutionID: r.x.ID, WorkflowID: r.x.WorkflowID, Status: r.x.Status,
-		Progress: r.x.Progress(), CompletedNodes: r.x.CompletedNodes, TotalNodes: r.x.TotalNodes, CurrentNode: current, Message: message})
+	var room [128]byte
+	name := append(append(append(append(room[:0], execution[:]...), nodeID...), 0), iteration...)
+	sum := sha1.Sum(name) //nolint:gosec // what RFC 9562 says, not a secret
+	id := uuid.UUID(sum[:16])
+	id[6], id[8] = id[6]&0x0f|0x50, id[8]&0x3f|0x80
+	return id.String()
 }
 
 // record puts a node's row and event into the batch.
-func (r *run) record(n *execution.NodeRun, message string) {
-	r.batch.nodes = append(r.batch.nodes, *n)
+func (r *run) record(n *nodeState, message string) {
+	r.keepRow(n)
 	r.batch.head = true
-	r.emitNode(n, message)
+	r.emitNode(&n.run, message)
+}
+
+// keepRow has the next commit write the node's row, as it is by then.
+func (r *run) keepRow(n *nodeState) {
+	if !n.queued {
+		n.queued = true
+		r.batch.nodes = append(r.batch.nodes, n)
+	}
 }
 
 // commit writes the batch and, when it is on disk, announces it. The batch is
@@ -104,7 +80,7 @@ func (r *run) commit(ctx context.Context, release bool) error {
 		return nil
 	}
 	r.batch = batch{}
-	c := execution.Commit{WorkspaceID: r.x.WorkspaceID, ExecutionID: r.x.ID, Epoch: r.x.Epoch, Nodes: lastOfEach(b.nodes),
+	c := execution.Commit{WorkspaceID: r.x.WorkspaceID, ExecutionID: r.x.ID, Epoch: r.x.Epoch, Nodes: b.takeRows(),
 		Events: b.events, Logs: b.logs, Steps: b.steps, Children: b.children, Payloads: b.payloads}
 	c.Head = &execution.Head{Status: r.x.Status, Output: r.output.raw, OutputRef: r.output.ref, Response: r.x.Response, Error: r.x.Error,
 		CompletedNodes: r.x.CompletedNodes, FailedNodes: r.x.FailedNodes, SkippedNodes: r.x.SkippedNodes, Usage: r.x.Usage,
@@ -146,42 +122,14 @@ func (r *run) publish(ctx context.Context, events []event.Event) {
 	r.engine.bus.Publish(ctx, out...)
 }
 
-// lastOfEach keeps the newest row of each node, so that one commit writes each
-// row once.
-func lastOfEach(rows []execution.NodeRun) []execution.NodeRun {
-	if len(rows) < 2 {
-		return rows
-	}
-	at := make(map[string]int, len(rows))
-	out := rows[:0:0]
-	for _, row := range rows {
-		if i, seen := at[row.ID]; seen {
-			out[i] = row
-			continue
-		}
-		at[row.ID] = len(out)
-		out = append(out, row)
-	}
-	return out
-}
-
 func (r *run) takeLogs() {
 	r.logMu.Lock()
 	logs := r.logs
 	r.logs = nil
 	r.logMu.Unlock()
 	for _, l := range logs {
-		r.emit(event.Log, "appended", logEvent{NodeID: l.NodeID, Iteration: l.Iteration, Level: l.Level, Message: l.Message, Data: l.Data, At: l.At})
+		r.emitValue(event.Log, "appended", logEvent{NodeID: l.NodeID, Iteration: l.Iteration, Level: l.Level, Message: l.Message, Data: l.Data, At: l.At})
 		l.Seq = r.x.LastSeq
 		r.batch.logs = append(r.batch.logs, l)
 	}
-}
-
-type logEvent struct {
-	NodeID    string          `json:"node_id,omitempty"`
-	Iteration string          `json:"iteration,omitempty"`
-	Level     string          `json:"level"`
-	Message   string          `json:"message"`
-	Data      json.RawMessage `json:"data,omitempty"`
-	At        time.Time       `json:"at"`
 }

@@ -28,6 +28,8 @@ type nodeState struct {
 	value value
 	visit *visit
 	loop  *loop
+	// queued is set while the next commit writes the row.
+	queued bool
 	// resumed carries why a parked node goes on.
 	resume *resume
 }

@@ -32,7 +32,9 @@ func (h *host) env(ctx context.Context) (expr.Env, error) {
 	defer h.mu.Unlock()
 	if h.scope == nil {
 		refs := h.visit.step.Refs()
-		refs.Input = true
+		if h.visit.step.WantsScope() {
+			refs.Roots = expr.Roots()
+		}
 		env, err := h.visit.view.env(ctx, refs)
 		if err != nil {
 			return nil, err
@@ -111,13 +113,6 @@ func (h *host) Delta(d node.Delta) {
 	r.engine.bus.Publish(r.ctx, event.Event{Room: r.room, Type: event.NodeOutput, Name: "delta", At: r.now(), Data: text})
 }
 
-type deltaEvent struct {
-	ExecutionID string `json:"execution_id"`
-	NodeID      string `json:"node_id"`
-	Iteration   string `json:"iteration,omitempty"`
-	node.Delta
-}
-
 // Step implements node.Host: once committed, a step's outcome is returned
 // without doing it again, whatever happened to the process.
 func (h *host) Step(ctx context.Context, s node.Step, do func(context.Context) (node.StepResult, error)) (json.RawMessage, error) {
@@ -180,9 +175,9 @@ func (h *host) commitStep(ctx context.Context, s execution.StepRecord) error {
 		r.x.Usage.Model = ""
 		n := h.visit.task.state()
 		n.run.Usage = n.run.Usage.Add(s.Usage)
-		r.batch.nodes = append(r.batch.nodes, n.run) // its usage survives a crash
+		r.keepRow(n) // its usage survives a crash
 		r.batch.head = true
-		r.emit(event.NodeUpdate, "step_completed", stepEvent{ExecutionID: r.x.ID, NodeID: s.NodeID, Iteration: s.Iteration, Name: s.Name, Kind: s.Kind,
+		r.emitValue(event.NodeUpdate, "step_completed", stepEvent{ExecutionID: r.x.ID, NodeID: s.NodeID, Iteration: s.Iteration, Name: s.Name, Kind: s.Kind,
 			Title: s.Title, Failed: s.Failed, Usage: s.Usage, DurationMS: s.EndedAt.Sub(s.StartedAt).Milliseconds()})
 		r.batch.replies = append(r.batch.replies, func() { close(done) })
 	})
@@ -194,16 +189,4 @@ func (h *host) commitStep(ctx context.Context, s execution.StepRecord) error {
 	case <-time.After(time.Minute):
 		return fault.New(fault.Unavailable, "the step could not be written within a minute")
 	}
-}
-
-type stepEvent struct {
-	ExecutionID string     `json:"execution_id"`
-	NodeID      string     `json:"node_id"`
-	Iteration   string     `json:"iteration,omitempty"`
-	Name        string     `json:"name"`
-	Kind        string     `json:"kind"`
-	Title       string     `json:"title"`
-	Failed      bool       `json:"failed,omitempty"`
-	Usage       node.Usage `json:"usage"`
-	DurationMS  int64      `json:"duration_ms"`
 }

@@ -111,7 +111,7 @@ func (r *run) take(f *frame) {
 		r.describe(f, i)
 		n.run.Status = execution.NodeSkipped
 		r.count(f, i, execution.NodeSkipped)
-		r.record(&n.run, "")
+		r.record(n, "")
 	}
 	for _, i := range f.progress.Ready() {
 		t := task{f, i}

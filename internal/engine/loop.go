@@ -47,7 +47,7 @@ func (r *run) beginLoop(t task, it *node.Iteration) {
 			return
 		}
 	}
-	r.record(&n.run, "")
+	r.record(n, "")
 	r.pump(l)
 }
 
@@ -187,7 +187,7 @@ func (r *run) failRound(f *frame, failure *execution.Error) {
 
 func (r *run) recordRound(f *frame, status execution.NodeStatus, out value, failure *execution.Error) {
 	s := &r.program.Steps[f.loop.task.step]
-	r.batch.nodes = append(r.batch.nodes, execution.NodeRun{ID: nodeRunID(r.uid, s.Node.ID, f.iteration), NodeID: s.Node.ID, Kind: s.Node.Kind,
+	r.batch.rounds = append(r.batch.rounds, &execution.NodeRun{ID: nodeRunID(r.uid, s.Node.ID, f.iteration), NodeID: s.Node.ID, Kind: s.Node.Kind,
 		Title: s.Node.Title, Iteration: f.iteration, Attempt: 1, Status: status, Output: out.raw, OutputRef: out.ref, Error: failure, CompletedAt: r.now()})
 	r.batch.head = true
 }
@@ -251,7 +251,7 @@ func (r *run) beginChild(t task, c *node.ChildStart) {
 	n.run.Status = execution.NodeWaiting
 	n.run.Wait = &execution.Wait{Reason: waitChild, Child: child.ID}
 	r.waiting[t] = n.run.Wait.Until
-	r.record(&n.run, "")
+	r.record(n, "")
 }
 
 func (r *run) newChild(t task, c *node.ChildStart) (*execution.Execution, error) {

@@ -58,6 +58,8 @@ type run struct {
 
 	logMu sync.Mutex
 	logs  []execution.LogEntry
+
+	scratch []byte // what values are written into
 }
 
 func newRun(e *Engine, x *execution.Execution) *run {

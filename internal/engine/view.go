@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"agentstudio/internal/execution"
 	"agentstudio/internal/expr"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/jsonvalue"
 	"agentstudio/internal/node"
 	"agentstudio/internal/workflow"
 )
@@ -116,20 +118,47 @@ func (v *view) input(ctx context.Context) (any, error) {
 	return out, nil
 }
 
-// env builds the names an expression may read.
+// env builds the names an expression may read: those it does read, and every
+// one for kinds that see all.
 func (v *view) env(ctx context.Context, refs expr.Refs) (expr.Env, error) {
 	r := v.run
-	env := expr.Env{"trigger": r.trigger, "item": v.item, "vars": r.vars(), "env": map[string]any{},
-		"execution": map[string]any{"id": r.x.ID, "started_at": r.x.StartedAt.UTC().Format(time.RFC3339Nano), "attempt": v.attempt},
-		"workflow":  map[string]any{"id": r.x.WorkflowID, "name": r.x.WorkflowName, "version": r.x.WorkflowVersion}}
-	env["index"] = v.index
-	if refs.Input {
-		in, err := v.input(ctx)
-		if err != nil {
-			return nil, err
+	env := make(expr.Env, len(refs.Roots))
+	for _, name := range refs.Roots {
+		switch name {
+		case "trigger":
+			env[name] = r.trigger
+		case "item":
+			env[name] = v.item
+		case "index":
+			env[name] = v.index
+		case "vars":
+			env[name] = r.vars()
+		case "env":
+			env[name] = map[string]any{}
+		case "execution":
+			env[name] = map[string]any{"id": r.x.ID, "started_at": r.x.StartedAt.UTC().Format(time.RFC3339Nano), "attempt": v.attempt}
+		case "workflow":
+			env[name] = map[string]any{"id": r.x.WorkflowID, "name": r.x.WorkflowName, "version": r.x.WorkflowVersion}
+		case "input":
+			in, err := v.input(ctx)
+			if err != nil {
+				return nil, err
+			}
+			env[name] = in
+		case "nodes":
+			nodes, err := v.nodesEnv(ctx)
+			if err != nil {
+				return nil, err
+			}
+			env[name] = nodes
 		}
-		env["input"] = in
 	}
+	return env, nil
+}
+
+// nodesEnv is what expressions see of other nodes: output, status and error
+// by id.
+func (v *view) nodesEnv(ctx context.Context) (map[string]any, error) {
 	nodes := make(map[string]any, len(v.nodes))
 	for id, s := range v.nodes {
 		one := map[string]any{"output": nil, "status": string(s.status), "error": nil}
@@ -137,7 +166,7 @@ func (v *view) env(ctx context.Context, refs expr.Refs) (expr.Env, error) {
 			one["error"] = map[string]any{"code": s.failed.Code, "message": s.failed.Message}
 		}
 		if s.value.present() {
-			data, err := r.read(ctx, s.value)
+			data, err := v.run.read(ctx, s.value)
 			if err != nil {
 				return nil, err
 			}
@@ -145,8 +174,7 @@ func (v *view) env(ctx context.Context, refs expr.Refs) (expr.Env, error) {
 		}
 		nodes[id] = one
 	}
-	env["nodes"] = nodes
-	return env, nil
+	return nodes, nil
 }
 
 func (r *run) vars() map[string]any {
@@ -159,7 +187,7 @@ func (r *run) vars() map[string]any {
 // keep turns what a node returned into a stored value: JSON once, in memory
 // when small, as a payload of the next commit when large.
 func (r *run) keep(data any) (value, error) {
-	raw, err := json.Marshal(data)
+	raw, err := r.write(data)
 	if err != nil {
 		return value{}, fault.Wrap(fault.Invalid, err, "the output cannot be written as JSON")
 	}
@@ -178,10 +206,22 @@ func (r *run) keep(data any) (value, error) {
 		r.batch.spilled = append(r.batch.spilled, late)
 		return value{ref: hash, data: late}, nil
 	}
-	if plain, ok := plainJSON(data); ok {
+	if plain, ok := jsonvalue.Plain(data); ok {
 		return value{data: plain, raw: raw}, nil
 	}
 	return value{data: decodeJSON(raw), raw: raw}, nil
+}
+
+// write returns the value as JSON, in memory of its own.
+func (r *run) write(data any) ([]byte, error) {
+	text, err := jsonvalue.Append(r.scratch[:0], data)
+	if err != nil {
+		return nil, err
+	}
+	if cap(text) <= 64<<10 {
+		r.scratch = text
+	}
+	return bytes.Clone(text), nil
 }
 
 // spilled is a large value whose text is in memory until its commit.
@@ -215,46 +255,4 @@ func decodeJSON(raw []byte) any {
 	var data any
 	_ = json.Unmarshal(raw, &data) // we wrote it, or the codec has checked it
 	return data
-}
-
-// plainJSON returns the value as JSON would read it back, without a round
-// trip, when every part of it is of a type that decoding JSON makes (or a
-// number, which becomes a float64).
-func plainJSON(v any) (any, bool) {
-	switch x := v.(type) {
-	case nil, bool, string, float64:
-		return v, true
-	case int:
-		return float64(x), true
-	case int64:
-		return float64(x), true
-	case []any:
-		for i := range x {
-			plain, ok := plainJSON(x[i])
-			if !ok || !same(plain, x[i]) {
-				return nil, false
-			}
-		}
-		return v, true
-	case map[string]any:
-		for k := range x {
-			plain, ok := plainJSON(x[k])
-			if !ok || !same(plain, x[k]) {
-				return nil, false
-			}
-		}
-		return v, true
-	}
-	return nil, false
-}
-
-// same reports whether a scalar was left as it was: integers inside a list or
-// object would have to be written back, which decoding does as well.
-func same(a, b any) bool {
-	switch b.(type) {
-	case int, int64:
-		_, changed := a.(float64)
-		return !changed
-	}
-	return true
 }

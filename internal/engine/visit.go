@@ -69,7 +69,7 @@ func (r *run) visit(t task) {
 	}
 	n.run.Status = execution.NodeRunning
 	n.visit = v
-	r.record(&n.run, "")
+	r.record(n, "")
 	r.launch = append(r.launch, v)
 	if s.Join.CancelRest {
 		r.cancelNeedless(t)
@@ -104,7 +104,7 @@ func (r *run) passThrough(t task, s *workflow.Step, n *nodeState) {
 	n.run.Output, n.run.OutputRef, n.run.Handles = v.raw, v.ref, handles
 	n.run.Status, n.run.CompletedAt = execution.NodeSkipped, r.now()
 	r.count(t.frame, t.step, execution.NodeSkipped)
-	r.record(&n.run, "disabled: the input passed through")
+	r.record(n, "disabled: the input passed through")
 	r.settled(t, execution.Settled{Step: t.step, Handles: handles})
 }
 
@@ -222,7 +222,7 @@ func (r *run) settle(v *visit, result node.Result, err error) {
 		if result.Respond != nil {
 			r.x.Response = result.Respond
 			r.batch.head = true
-			r.emit("execution_update", "responded", result.Respond)
+			r.emitValue("execution_update", "responded", result.Respond)
 		}
 		out, err := r.keep(result.Value)
 		if err != nil {
@@ -252,7 +252,7 @@ func (r *run) complete(t task, out value, handles []string, message string) {
 	n.run.Status, n.run.Handles, n.run.Error, n.run.Wait = execution.NodeCompleted, handles, nil, nil
 	n.run.Output, n.run.OutputRef, n.run.CompletedAt = out.raw, out.ref, r.now()
 	r.count(t.frame, t.step, execution.NodeCompleted)
-	r.record(&n.run, message)
+	r.record(n, message)
 	if r.program.Steps[t.step].Join.CancelRest {
 		r.cancelNeedless(t)
 	}
@@ -276,7 +276,7 @@ func (r *run) failed(t task, s *workflow.Step, err error) {
 		n.run.Error = execution.ErrorOf(err, s.Node.ID)
 		n.run.Wait = &execution.Wait{Reason: waitRetry, Until: r.now().Add(delay)}
 		r.waiting[t] = n.run.Wait.Until
-		r.record(&n.run, fmt.Sprintf("attempt %d of %d failed, next in %s: %s", n.run.Attempt, s.Attempts, delay.Round(time.Millisecond), n.run.Error.Message))
+		r.record(n, fmt.Sprintf("attempt %d of %d failed, next in %s: %s", n.run.Attempt, s.Attempts, delay.Round(time.Millisecond), n.run.Error.Message))
 		return
 	}
 	if fault.KindOf(err) == fault.Internal {
@@ -320,7 +320,7 @@ func (r *run) settleFailure(t task, err error) {
 	n.visit = nil
 	r.count(t.frame, t.step, execution.NodeFailed)
 	if s.OnError == workflow.OnErrorStop {
-		r.record(&n.run, failure.Message)
+		r.record(n, failure.Message)
 		r.failFrame(t.frame, failure)
 		return
 	}
@@ -330,7 +330,7 @@ func (r *run) settleFailure(t task, err error) {
 	if s.OnError == workflow.OnErrorBranch {
 		n.run.Handles = []string{node.ErrorHandle}
 	}
-	r.record(&n.run, failure.Message)
+	r.record(n, failure.Message)
 	r.settled(t, execution.Settled{Step: t.step, Handles: n.run.Handles})
 }
 
@@ -396,7 +396,7 @@ func (r *run) cancelTask(t task) {
 	}
 	n.run.Status, n.run.CompletedAt = execution.NodeCancelled, r.now()
 	r.count(t.frame, t.step, execution.NodeCancelled)
-	r.record(&n.run, "")
+	r.record(n, "")
 }
 
 // cancelNeedless cancels what a merge that has enough no longer needs.
@@ -422,5 +422,5 @@ func (r *run) parkNode(t task, p *node.Park) {
 	n.run.Status = execution.NodeWaiting
 	n.run.Wait = &execution.Wait{Reason: reason, Until: p.Until, Key: p.Key}
 	r.waiting[t] = p.Until
-	r.record(&n.run, "")
+	r.record(n, "")
 }

@@ -43,13 +43,13 @@ type Head struct {
 }
 
 // Commit is what an engine writes of an execution in one transaction: all of
-// it or nothing.
+// it or nothing. Its parts do not change until Journal.Commit has returned.
 type Commit struct {
 	WorkspaceID string
 	ExecutionID string
 	Epoch       int64
 	Head        *Head // nil leaves the row as it is
-	Nodes       []NodeRun
+	Nodes       []*NodeRun
 	Events      []event.Event
 	Logs        []LogEntry
 	Steps       []StepRecord

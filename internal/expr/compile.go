@@ -42,16 +42,25 @@ type Names struct {
 // roots are the names every expression may start from.
 var roots = []string{"trigger", "input", "nodes", "item", "index", "vars", "execution", "workflow", "env"}
 
+// Roots returns every name an expression may start from.
+func Roots() []string { return slices.Clone(roots) }
+
 // Refs tells what an expression reads.
 type Refs struct {
+	Roots   []string // the names it starts from: trigger, input, nodes, …
 	Nodes   []string // ids in nodes.<id>, sorted
-	Input   bool
 	Secrets []string
 	// AllNodes is set when nodes is used in a way that names no single one.
 	AllNodes bool
 }
 
-func (r *Refs) merge(o Refs) {
+// Merge adds what another expression reads.
+func (r *Refs) Merge(o Refs) {
+	for _, name := range o.Roots {
+		if !slices.Contains(r.Roots, name) {
+			r.Roots = append(r.Roots, name)
+		}
+	}
 	for _, id := range o.Nodes {
 		r.addNode(id)
 	}
@@ -60,7 +69,6 @@ func (r *Refs) merge(o Refs) {
 			r.Secrets = append(r.Secrets, s)
 		}
 	}
-	r.Input = r.Input || o.Input
 	r.AllNodes = r.AllNodes || o.AllNodes
 }
 
@@ -356,8 +364,8 @@ func (l *inspector) mark(n ast.Node) {
 
 func (l *inspector) visitIdentifier(x *ast.IdentifierNode) {
 	name := x.Value
-	if name == "input" {
-		l.program.refs.Input = true
+	if slices.Contains(roots, name) && !slices.Contains(l.program.refs.Roots, name) {
+		l.program.refs.Roots = append(l.program.refs.Roots, name)
 	}
 	if name != controlName && name != "__tick" && !slices.Contains(l.unknown, name) {
 		l.unknown = append(l.unknown, name)

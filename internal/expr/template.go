@@ -50,7 +50,7 @@ func Parse(source string, names Names) (*Template, error) {
 			return nil, err
 		}
 		t.parts = append(t.parts, part{program: p})
-		t.refs.merge(p.refs)
+		t.refs.Merge(p.refs)
 		rest = rest[open+2+end+2:]
 	}
 	if rest != "" {

@@ -12,6 +12,7 @@ import (
 type Value struct {
 	constant any // when nothing below it is a template
 	template *Template
+	path     string // of the template, for its failures
 	object   map[string]*Value
 	list     []*Value
 	refs     Refs
@@ -66,7 +67,7 @@ func (c *valueCompiler) compile(v any, path, shape string) *Value {
 		for _, k := range keys {
 			child := c.compile(x[k], join(path, k), join(shape, k))
 			out.object[k] = child
-			out.refs.merge(child.refs)
+			out.refs.Merge(child.refs)
 			constant = constant && child.isConstant()
 		}
 		if constant {
@@ -78,7 +79,7 @@ func (c *valueCompiler) compile(v any, path, shape string) *Value {
 		constant := true
 		for i := range x {
 			out.list[i] = c.compile(x[i], fmt.Sprintf("%s[%d]", path, i), shape)
-			out.refs.merge(out.list[i].refs)
+			out.refs.Merge(out.list[i].refs)
 			constant = constant && out.list[i].isConstant()
 		}
 		if constant {
@@ -101,7 +102,7 @@ func (c *valueCompiler) compileString(s, path, shape string) *Value {
 		c.problems = append(c.problems, Problem{Path: path, Err: err})
 		return &Value{constant: s}
 	}
-	return &Value{template: t, refs: t.refs}
+	return &Value{template: t, path: path, refs: t.refs}
 }
 
 func join(path, key string) string {
@@ -122,20 +123,22 @@ func (v *Value) Refs() Refs { return v.refs }
 // Eval returns the value with every template evaluated. Parts without
 // templates are shared, not copied: the caller may not change the result.
 // The error names the path of the field that failed.
-func (v *Value) Eval(env Env) (any, error) { return v.eval(env, "") }
-
-func (v *Value) eval(env Env, path string) (any, error) {
+func (v *Value) Eval(env Env) (any, error) {
 	switch {
 	case v.template != nil:
 		out, err := v.template.Eval(env)
 		if err != nil {
-			return nil, at(path, err)
+			return nil, at(v.path, err)
 		}
 		return out, nil
 	case v.object != nil:
 		out := make(map[string]any, len(v.object))
 		for k, child := range v.object {
-			value, err := child.eval(env, join(path, k))
+			if child.isConstant() {
+				out[k] = child.constant
+				continue
+			}
+			value, err := child.Eval(env)
 			if err != nil {
 				return nil, err
 			}
@@ -145,7 +148,7 @@ func (v *Value) eval(env Env, path string) (any, error) {
 	case v.list != nil:
 		out := make([]any, len(v.list))
 		for i, child := range v.list {
-			value, err := child.eval(env, fmt.Sprintf("%s[%d]", path, i))
+			value, err := child.Eval(env)
 			if err != nil {
 				return nil, err
 			}

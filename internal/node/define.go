@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 
@@ -97,7 +96,8 @@ func Define[C any](spec Spec, run func(context.Context, Call, C) (Result, error)
 		panic(fmt.Sprintf("kind %s: compile schema: %v", spec.Kind, err))
 	}
 	t.rules = rules
-	t.decode = func(raw map[string]any) (any, error) { return decode[C](raw, t.defaults) }
+	plan := planOf(t.config)
+	t.decode = func(raw map[string]any) (any, error) { return decode[C](raw, t.defaults, plan) }
 	t.run = func(ctx context.Context, c Call, cfg any) (Result, error) {
 		typed, ok := cfg.(C)
 		if !ok {
@@ -106,37 +106,6 @@ func Define[C any](spec Spec, run func(context.Context, Call, C) (Result, error)
 		return run(ctx, c, typed)
 	}
 	return t
-}
-
-func decode[C any](raw, defaults map[string]any) (any, error) {
-	full := raw
-	if len(defaults) > 0 {
-		full = make(map[string]any, len(raw)+len(defaults))
-		for k, v := range defaults {
-			full[k] = v
-		}
-		for k, v := range raw {
-			if v != nil {
-				full[k] = v
-			}
-		}
-	}
-	text, err := json.Marshal(full)
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "the config cannot be written as JSON")
-	}
-	var cfg C
-	if err := json.Unmarshal(text, &cfg); err != nil {
-		return nil, decodeFault(err)
-	}
-	return cfg, nil
-}
-
-func decodeFault(err error) error {
-	if te, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fault.New(fault.Invalid, "config field %q must be a %s, but its value is a %s", te.Field, te.Type, te.Value)
-	}
-	return fault.Wrap(fault.Invalid, err, "the config does not fit its kind")
 }
 
 // Spec returns the kind's description.

@@ -15,6 +15,7 @@ type bulkWriter struct {
 	db         *DB
 	statements map[string]*sql.Stmt // SQLite only: pgx keeps its own
 	inserts    map[insertSize]string
+	rows       *bulk
 }
 
 // insertSize names the statement that inserts n rows into a table.
@@ -52,6 +53,8 @@ type bulk struct {
 	err    error
 
 	payloads, executions, nodes, steps, logs, events rows
+
+	scratch []byte // what packs of events are written into
 }
 
 // rows are rows of one table, waiting to be inserted together.
@@ -70,8 +73,29 @@ var nodeColumns = strings.Split("execution_id,iteration,node_id,id,kind,title,at
 
 var stepColumns = strings.Split("execution_id,node_id,iteration,name,kind,title,input,output,failed,usage,started_at,ended_at", ",")
 
+// begin starts gathering for a transaction. The memory of the one before is
+// used again: its rows are gone by now.
 func (w *bulkWriter) begin(tx *sql.Tx) *bulk {
-	return &bulk{writer: w, tx: tx,
+	if w.rows == nil {
+		w.rows = newBulk(w)
+	}
+	b := w.rows
+	b.tx, b.err = tx, nil
+	for _, r := range b.tables() {
+		clear(r.values)
+		r.values = r.values[:0]
+		if cap(r.values) > maxKept {
+			r.values = nil
+		}
+	}
+	return b
+}
+
+// maxKept bounds the memory kept between transactions, in values per table.
+const maxKept = 64_000
+
+func newBulk(w *bulkWriter) *bulk {
+	return &bulk{writer: w,
 		payloads:   rows{table: "payloads", columns: []string{"workspace_id", "hash", "size", "data", "created_at"}, conflict: "ON CONFLICT (workspace_id, hash) DO NOTHING"},
 		executions: rows{table: "executions", columns: executionColumns},
 		nodes: rows{table: "node_executions", columns: nodeColumns, conflict: `ON CONFLICT (execution_id, iteration, node_id) DO UPDATE SET attempt = excluded.attempt,

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"time"
 
 	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/jsonvalue"
 	"agentstudio/internal/node"
 )
 
@@ -277,8 +279,8 @@ func (b *bulk) commit(c *execution.Commit, now time.Time) []execution.Ticket {
 	for _, p := range c.Payloads {
 		b.payloads.add(c.WorkspaceID, p.Hash, len(p.Data), string(p.Data), now.UnixMilli())
 	}
-	for i := range c.Nodes {
-		b.node(c.ExecutionID, &c.Nodes[i])
+	for _, n := range c.Nodes {
+		b.node(c.ExecutionID, n)
 	}
 	for i := range c.Steps {
 		b.step(c.ExecutionID, &c.Steps[i])
@@ -299,12 +301,18 @@ func (b *bulk) node(id string, n *execution.NodeRun) {
 	if n.Handles != nil {
 		handles = jsonText(n.Handles)
 	}
-	usage := ""
+	usage, failure, wait := "", "", ""
 	if n.Usage != (node.Usage{}) {
 		usage = jsonText(n.Usage)
 	}
+	if n.Error != nil {
+		failure = jsonText(n.Error)
+	}
+	if n.Wait != nil {
+		wait = jsonText(n.Wait)
+	}
 	b.nodes.add(id, n.Iteration, n.NodeID, n.ID, n.Kind, n.Title, n.Attempt, string(n.Status), handles, string(n.Output), n.OutputRef,
-		jsonText(n.Error), usage, jsonText(n.Wait), millis(n.StartedAt), millis(n.CompletedAt))
+		failure, usage, wait, millis(n.StartedAt), millis(n.CompletedAt))
 }
 
 func (b *bulk) step(id string, s *execution.StepRecord) {
@@ -316,18 +324,29 @@ func (b *bulk) pack(id string, events []event.Event) {
 	if len(events) == 0 {
 		return
 	}
-	packed := make([]packedEvent, len(events))
-	for i, e := range events {
-		packed[i] = packedEvent{Seq: e.Seq, Type: e.Type, Name: e.Name, At: millis(e.At), Data: e.Data}
+	text := append(b.scratch[:0], '[')
+	for i := range events {
+		e := &events[i]
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(append(text, `{"s":`...), e.Seq, 10)
+		text = jsonvalue.AppendString(append(text, `,"t":`...), e.Type)
+		text = jsonvalue.AppendString(append(text, `,"n":`...), e.Name)
+		text = strconv.AppendInt(append(text, `,"a":`...), millis(e.At), 10)
+		if len(e.Data) > 0 {
+			text = append(append(text, `,"d":`...), e.Data...)
+		}
+		text = append(text, '}')
 	}
-	text, err := json.Marshal(packed)
-	if err != nil {
-		b.fail(fmt.Errorf("pack events: %w", err))
-		return
+	text = append(text, ']')
+	if cap(text) <= 1<<20 {
+		b.scratch = text
 	}
 	b.events.add(id, events[len(events)-1].Seq, string(text))
 }
 
+// packedEvent is one event of a pack, as it is read.
 type packedEvent struct {
 	Seq  int64           `json:"s"`
 	Type string          `json:"t"`

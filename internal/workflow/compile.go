@@ -127,16 +127,10 @@ func (c *compiler) namesFor(s *Step) expr.Names {
 }
 
 func mergeRefs(v *expr.Value, exprs map[string]*expr.Template) expr.Refs {
-	refs := v.Refs()
-	out := expr.Refs{Nodes: slices.Clone(refs.Nodes), Secrets: slices.Clone(refs.Secrets), Input: refs.Input, AllNodes: refs.AllNodes}
+	var out expr.Refs
+	out.Merge(v.Refs())
 	for _, t := range exprs {
-		for _, id := range t.Refs().Nodes {
-			if !slices.Contains(out.Nodes, id) {
-				out.Nodes = append(out.Nodes, id)
-			}
-		}
-		out.Input = out.Input || t.Refs().Input
-		out.AllNodes = out.AllNodes || t.Refs().AllNodes
+		out.Merge(t.Refs())
 	}
 	return out
 }
