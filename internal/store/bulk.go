@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -50,7 +49,6 @@ func (w *bulkWriter) close() {
 type bulk struct {
 	writer *bulkWriter
 	tx     *sql.Tx
-	err    error
 
 	payloads, executions, nodes, steps, logs, events rows
 
@@ -80,7 +78,7 @@ func (w *bulkWriter) begin(tx *sql.Tx) *bulk {
 		w.rows = newBulk(w)
 	}
 	b := w.rows
-	b.tx, b.err = tx, nil
+	b.tx = tx
 	for _, r := range b.tables() {
 		clear(r.values)
 		r.values = r.values[:0]
@@ -107,19 +105,14 @@ func newBulk(w *bulkWriter) *bulk {
 	}
 }
 
-func (b *bulk) fail(err error) { b.err = errors.Join(b.err, err) }
-
 // flush inserts what was gathered.
 func (b *bulk) flush(ctx context.Context) error {
 	for _, r := range b.tables() {
-		if b.err != nil {
-			return b.err
-		}
 		if err := b.insert(ctx, r); err != nil {
 			return fmt.Errorf("insert into %s: %w", r.table, err)
 		}
 	}
-	return b.err
+	return nil
 }
 
 func (b *bulk) tables() []*rows {
