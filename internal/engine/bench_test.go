@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,6 +37,7 @@ func BenchmarkChainOfTen(b *testing.B) {
 }
 
 func benchmarkChain(b *testing.B, db *store.DB) {
+	defer debug.SetGCPercent(debug.SetGCPercent(500)) // what the server does under load
 	s := start(b, db, newProbes(), nil)
 	var text strings.Builder
 	text.WriteString("name: chain\nnodes:\n- {id: n0, kind: manual-trigger}\n")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 )
@@ -14,6 +15,7 @@ type bulkWriter struct {
 	db         *DB
 	statements map[string]*sql.Stmt // SQLite only: pgx keeps its own
 	inserts    map[insertSize]string
+	head       string // updates one execution's row
 	rows       *bulk
 }
 
@@ -35,7 +37,7 @@ func (w *bulkWriter) insert(r *rows, n int) string {
 }
 
 func newBulkWriter(db *DB) *bulkWriter {
-	return &bulkWriter{db: db, statements: map[string]*sql.Stmt{}, inserts: map[insertSize]string{}}
+	return &bulkWriter{db: db, statements: map[string]*sql.Stmt{}, inserts: map[insertSize]string{}, head: headSQL()}
 }
 
 func (w *bulkWriter) close() {
@@ -119,12 +121,21 @@ func (b *bulk) tables() []*rows {
 	return []*rows{&b.payloads, &b.executions, &b.nodes, &b.steps, &b.logs, &b.events}
 }
 
-// chunkSizes are how many rows one statement inserts, largest first.
+// chunkSizes are how many rows one statement inserts on SQLite, largest first.
 var chunkSizes = [...]int{64, 16, 4, 1}
 
-// insert writes rows in chunks of fixed sizes, so that few texts are prepared.
+// insert writes rows: on PostgreSQL in one statement that takes its columns as
+// arrays, on SQLite in chunks of fixed sizes, so that few texts are prepared.
 func (b *bulk) insert(ctx context.Context, r *rows) error {
+	if len(r.values) == 0 {
+		return nil
+	}
 	width := len(r.columns)
+	if b.writer.db.Dialect() == Postgres {
+		columns := arrays(r.values, width)
+		_, err := b.tx.ExecContext(ctx, "INSERT INTO "+r.table+" ("+strings.Join(r.columns, ", ")+") SELECT * FROM "+unnest(columns)+" "+r.conflict, columns...)
+		return err
+	}
 	for left := r.values; len(left) > 0; {
 		n := 1
 		for _, size := range chunkSizes {
@@ -139,6 +150,49 @@ func (b *bulk) insert(ctx context.Context, r *rows) error {
 		left = left[n*width:]
 	}
 	return nil
+}
+
+// arrays turns rows of so many values into one array per column: of text, of
+// numbers, or of numbers that may be missing.
+func arrays(values []any, width int) []any {
+	out := make([]any, width)
+	for c := range width {
+		switch values[c].(type) {
+		case string:
+			out[c] = column(values, c, width, func(v any) string { return v.(string) }) //nolint:forcetypeassert // a column has one type: else a programmer's error
+		case *int64:
+			out[c] = column(values, c, width, func(v any) *int64 { return v.(*int64) }) //nolint:forcetypeassert // as above
+		default:
+			out[c] = column(values, c, width, func(v any) int64 { return reflect.ValueOf(v).Int() })
+		}
+	}
+	return out
+}
+
+func column[T any](values []any, from, width int, as func(any) T) []T {
+	out := make([]T, 0, len(values)/width)
+	for i := from; i < len(values); i += width {
+		out = append(out, as(values[i]))
+	}
+	return out
+}
+
+// unnest is the table that arrays make when they stand side by side.
+func unnest(columns []any) string {
+	var text strings.Builder
+	text.WriteString("unnest(")
+	for i, column := range columns {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		kind := "::bigint[]"
+		if _, isText := column.([]string); isText {
+			kind = "::text[]"
+		}
+		text.WriteString("$" + strconv.Itoa(i+1) + kind)
+	}
+	text.WriteByte(')')
+	return text.String()
 }
 
 func insertSQL(r *rows, n int) string {
@@ -176,7 +230,7 @@ func (w *bulkWriter) prepare(ctx context.Context) error {
 	if w.db.Dialect() != SQLite {
 		return nil
 	}
-	texts := []string{headSQL}
+	texts := []string{w.head}
 	b := w.begin(nil)
 	for _, r := range b.tables() {
 		for _, size := range chunkSizes {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"runtime"
 	"strconv"
 	"time"
@@ -131,16 +130,16 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		b := s.bulk.begin(tx)
 		var tickets []execution.Ticket
-		for _, w := range group {
+		held, err := b.heads(ctx, group)
+		if err != nil {
+			return err
+		}
+		for i, w := range group {
 			if w.create != nil {
 				tickets = append(tickets, b.create(w.create))
 				continue
 			}
-			held, err := b.head(ctx, w.commit)
-			if err != nil {
-				return err
-			}
-			if !held {
+			if !held[i] {
 				refused[w] = fault.New(fault.Stale, "another worker has taken over this execution")
 				continue
 			}
@@ -224,33 +223,6 @@ func (s *Executions) Create(ctx context.Context, e execution.New) (string, bool,
 		return s.Create(ctx, e)
 	}
 	return id, created, err
-}
-
-const headSQL = `UPDATE executions SET status = $1, output = $2, output_ref = $3, response = $4, error = $5,
-	completed_nodes = $6, failed_nodes = $7, skipped_nodes = $8, tokens_input = $9, tokens_output = $10,
-	tokens_cache_read = $11, tokens_cache_write = $12, cost_micros = $13, cost_unknown = $14, started_at = $15,
-	completed_at = $16, wake_at = $17, last_seq = $18, worker = CASE WHEN $19 = 1 THEN '' ELSE worker END
-	WHERE id = $20 AND epoch = $21`
-
-// head updates the execution's row, if its lease is still the caller's.
-func (b *bulk) head(ctx context.Context, c *execution.Commit) (held bool, err error) {
-	h := c.Head
-	if h == nil {
-		var epoch int64
-		err := b.tx.QueryRowContext(ctx, `SELECT epoch FROM executions WHERE id = $1`, c.ExecutionID).Scan(&epoch)
-		if errors.Is(err, sql.ErrNoRows) {
-			return false, nil
-		}
-		return epoch == c.Epoch, err
-	}
-	result, err := b.exec(ctx, headSQL, string(h.Status), string(h.Output), h.OutputRef, jsonText(h.Response), jsonText(h.Error),
-		h.CompletedNodes, h.FailedNodes, h.SkippedNodes, h.Usage.Input, h.Usage.Output, h.Usage.CacheRead, h.Usage.CacheWrite, h.Usage.CostMicros,
-		flag(h.Usage.CostUnknown), millis(h.StartedAt), millis(h.CompletedAt), millis(h.WakeAt), h.LastSeq, flag(h.Release), c.ExecutionID, c.Epoch)
-	if err != nil {
-		return false, fmt.Errorf("update execution: %w", err)
-	}
-	n, err := result.RowsAffected()
-	return n == 1, err
 }
 
 func (b *bulk) create(e *execution.New) execution.Ticket {
