@@ -8,8 +8,8 @@ import (
 	"agentstudio/internal/node"
 )
 
-// loop is a container at work: it starts rounds, at most Parallel at a time,
-// and keeps what they came to. Only rounds under way hold a frame.
+// loop is a container at work: it starts rounds, at most Parallel at a time.
+// Only rounds under way hold a frame; what they came to is kept in rounds.go.
 type loop struct {
 	task     task
 	it       *node.Iteration
@@ -17,8 +17,7 @@ type loop struct {
 	next     int // index of the round to start next
 	ended    bool
 	open     map[int]*frame
-	results  map[int]value
-	failures map[int]*execution.Error
+	ends     roundEnds
 	previous any
 	pumping  bool
 }
@@ -37,7 +36,7 @@ func (r *run) beginLoop(t task, it *node.Iteration) {
 		return
 	}
 	it.Parallel = max(it.Parallel, 1)
-	l := &loop{task: t, it: it, body: s.Body, open: map[int]*frame{}, results: map[int]value{}, failures: map[int]*execution.Error{}}
+	l := &loop{task: t, it: it, body: s.Body, open: map[int]*frame{}, ends: newRoundEnds(s.Body < 0 || len(r.program.Scopes[s.Body].Steps) == 0)}
 	n.loop = l
 	n.run.Status = execution.NodeRunning
 	n.run.Wait = &execution.Wait{Reason: waitLoop}
@@ -49,25 +48,6 @@ func (r *run) beginLoop(t task, it *node.Iteration) {
 	}
 	r.record(n, "")
 	r.pump(l)
-}
-
-// restoreRounds takes in the rounds that ended in an earlier life.
-func (r *run) restoreRounds(l *loop) error {
-	s := &r.program.Steps[l.task.step]
-	rows, err := r.engine.journal.Rounds(r.ctx, r.x.WorkspaceID, r.x.ID, s.Node.ID, l.task.frame.iteration)
-	if err != nil {
-		return err
-	}
-	for _, row := range rows {
-		i := lastIndex(row.Iteration)
-		if row.Status == execution.NodeFailed {
-			l.failures[i] = row.Error
-		}
-		if row.Status == execution.NodeCompleted || row.Status == execution.NodeFailed {
-			l.results[i] = stored(row)
-		}
-	}
-	return nil
 }
 
 func lastIndex(iteration string) int {
@@ -104,8 +84,13 @@ func (r *run) pump(l *loop) {
 		}
 		i := l.next
 		l.next++
-		if done, known := l.results[i]; known {
-			l.previous, _ = r.read(r.ctx, done)
+		if l.ends.earlier(i) {
+			if l.it.Next != nil {
+				if l.previous, err = r.earlierOutput(l, i); err != nil {
+					r.broken = err
+					return
+				}
+			}
 			continue
 		}
 		r.startRound(l, i, item)
@@ -138,7 +123,7 @@ func (r *run) startRound(l *loop, i int, item any) {
 		if err != nil {
 			v, _ = r.keep(nil)
 		}
-		l.results[i] = v
+		l.ends.add(i, v, nil)
 		return
 	}
 	f := newFrame(r.program, l.task.frame, l, l.body, -1, roundIteration(l.task.frame.iteration, i))
@@ -159,7 +144,7 @@ func (r *run) endRound(f *frame) {
 	out := r.outputOf(f)
 	f.closed = true
 	delete(l.open, f.index)
-	l.results[f.index] = out
+	l.ends.add(f.index, out, nil)
 	if l.it.Next != nil {
 		l.previous, _ = r.read(r.ctx, out)
 	}
@@ -179,7 +164,7 @@ func (r *run) failRound(f *frame, failure *execution.Error) {
 		return
 	}
 	null, _ := r.keep(nil)
-	l.results[f.index], l.failures[f.index] = null, failure
+	l.ends.add(f.index, null, failure)
 	r.recordRound(f, execution.NodeFailed, null, failure)
 	f.nodes = nil
 	r.pump(l)
@@ -200,30 +185,6 @@ func (r *run) closeRounds(l *loop) {
 		delete(l.open, i)
 	}
 	l.ended = true
-}
-
-// endLoop settles the container with its rounds' outputs in the items' order.
-func (r *run) endLoop(l *loop) {
-	items := make([]any, l.next)
-	failures := []any{}
-	for i := range items {
-		data, err := r.read(r.ctx, l.results[i])
-		if err != nil {
-			r.broken = err
-			return
-		}
-		items[i] = data
-		if failure := l.failures[i]; failure != nil {
-			failures = append(failures, map[string]any{"index": float64(i), "error": map[string]any{"code": failure.Code, "message": failure.Message, "node_id": failure.NodeID}})
-		}
-	}
-	l.task.state().loop = nil
-	out, err := r.keep(map[string]any{"items": items, "errors": failures})
-	if err != nil {
-		r.settleFailure(l.task, err)
-		return
-	}
-	r.complete(l.task, out, nil, "")
 }
 
 // beginChild starts another workflow for a node.

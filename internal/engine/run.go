@@ -40,10 +40,12 @@ type run struct {
 	waiting map[task]time.Time
 	batch   batch
 	output  value
-	over    bool
-	paused  bool
-	unseen  bool  // a wait for a child was restored: the child may have ended
-	broken  error // something of ours failed: nothing more may be written
+	// gathering are loops that end once their rounds are in the table.
+	gathering []*loop
+	over      bool
+	paused    bool
+	unseen    bool  // a wait for a child was restored: the child may have ended
+	broken    error // something of ours failed: nothing more may be written
 
 	recovered bool // rows of an earlier life may exist
 	deadline  time.Time
@@ -179,7 +181,11 @@ func (r *run) turn(ctx context.Context) error {
 			v.begin()
 		}
 		r.launch = nil
-		if !full || r.over {
+		gathered, err := r.gather(ctx)
+		if err != nil {
+			return err
+		}
+		if !full && !gathered || r.over {
 			return nil
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,31 @@ type view struct {
 	index   int
 	inLoop  bool
 	attempt int
+
+	// large are the payloads read so far: each is decoded once for all who look.
+	largeMu sync.Mutex
+	large   map[string]any
+}
+
+// read returns a value's data.
+func (v *view) read(ctx context.Context, of value) (any, error) {
+	if of.ref == "" {
+		return of.data, nil
+	}
+	v.largeMu.Lock()
+	defer v.largeMu.Unlock()
+	if data, known := v.large[of.ref]; known {
+		return data, nil
+	}
+	data, err := v.run.read(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	if v.large == nil {
+		v.large = map[string]any{}
+	}
+	v.large[of.ref] = data
+	return data, nil
 }
 
 type input struct {
@@ -86,7 +112,7 @@ func (r *run) viewOf(t task) *view {
 func (v *view) arrived(ctx context.Context) ([]node.Arrival, error) {
 	out := make([]node.Arrival, 0, len(v.inputs))
 	for _, in := range v.inputs {
-		data, err := v.run.read(ctx, in.value)
+		data, err := v.read(ctx, in.value)
 		if err != nil {
 			return nil, err
 		}
@@ -105,11 +131,11 @@ func (v *view) input(ctx context.Context) (any, error) {
 		return nil, nil
 	}
 	if v.single {
-		return v.run.read(ctx, v.inputs[0].value)
+		return v.read(ctx, v.inputs[0].value)
 	}
 	out := make(map[string]any, len(v.inputs))
 	for _, in := range v.inputs {
-		data, err := v.run.read(ctx, in.value)
+		data, err := v.read(ctx, in.value)
 		if err != nil {
 			return nil, err
 		}
@@ -166,7 +192,7 @@ func (v *view) nodesEnv(ctx context.Context) (map[string]any, error) {
 			one["error"] = map[string]any{"code": s.failed.Code, "message": s.failed.Message}
 		}
 		if s.value.present() {
-			data, err := v.run.read(ctx, s.value)
+			data, err := v.read(ctx, s.value)
 			if err != nil {
 				return nil, err
 			}
@@ -191,9 +217,14 @@ func (r *run) keep(data any) (value, error) {
 	if err != nil {
 		return value{}, fault.Wrap(fault.Invalid, err, "the output cannot be written as JSON")
 	}
+	return r.keepText(raw, data)
+}
+
+// keepText is keep for a value that is JSON already; data is the value, or nil
+// where it is to be read from the text.
+func (r *run) keepText(raw []byte, data any) (value, error) {
 	if len(raw) > r.engine.cfg.OutputBytes {
-		return value{}, fault.New(fault.TooLarge, "the output is %d MiB; a node's output has at most %d MiB: write it to a file and pass the file on",
-			len(raw)>>20, r.engine.cfg.OutputBytes>>20).WithCode("output_too_large")
+		return value{}, r.tooLarge(len(raw))
 	}
 	if len(raw) > r.engine.cfg.InlineBytes {
 		sum := sha256.Sum256(raw)
@@ -206,10 +237,15 @@ func (r *run) keep(data any) (value, error) {
 		r.batch.spilled = append(r.batch.spilled, late)
 		return value{ref: hash, data: late}, nil
 	}
-	if plain, ok := jsonvalue.Plain(data); ok {
+	if plain, ok := jsonvalue.Plain(data); ok && data != nil {
 		return value{data: plain, raw: raw}, nil
 	}
 	return value{data: decodeJSON(raw), raw: raw}, nil
+}
+
+func (r *run) tooLarge(size int) error {
+	return fault.New(fault.TooLarge, "the output is over %d MiB; a node's output has at most %d MiB: write it to a file and pass the file on",
+		size>>20, r.engine.cfg.OutputBytes>>20).WithCode("output_too_large")
 }
 
 // write returns the value as JSON, in memory of its own.

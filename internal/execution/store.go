@@ -80,8 +80,9 @@ type Journal interface {
 	Claim(ctx context.Context, id, worker string) (*Execution, error)
 	// NodeRuns returns the stored nodes of one iteration ("" for the top).
 	NodeRuns(ctx context.Context, workspaceID, id, iteration string) ([]NodeRun, error)
-	// Rounds returns the finished rounds of a container.
-	Rounds(ctx context.Context, workspaceID, id, nodeID, iteration string) ([]NodeRun, error)
+	// Rounds returns finished rounds of a container, at most limit, in no
+	// order, and from where to go on; "" when there are no more.
+	Rounds(ctx context.Context, workspaceID, id, nodeID, iteration, after string, limit int) (rounds []NodeRun, next string, err error)
 	// Steps returns the durable steps of one node in one iteration.
 	Steps(ctx context.Context, workspaceID, id, nodeID, iteration string) ([]StepRecord, error)
 	// Payload returns a large value.

@@ -147,15 +147,20 @@ func (s *Executions) NodeRuns(ctx context.Context, workspaceID, id, iteration st
 }
 
 // Rounds implements execution.Journal.
-func (s *Executions) Rounds(ctx context.Context, workspaceID, id, nodeID, iteration string) ([]execution.NodeRun, error) {
+func (s *Executions) Rounds(ctx context.Context, workspaceID, id, nodeID, iteration, after string, limit int) ([]execution.NodeRun, string, error) {
 	prefix := ""
 	if iteration != "" {
 		prefix = iteration + "."
 	}
 	// One level deeper than the container: digits only after the prefix.
-	found, err := s.nodeRuns(ctx, nodeSelect+` AND n.node_id = $3 AND n.iteration > $4 AND n.iteration < $5`, workspaceID, id, nodeID, prefix, prefix+":")
+	found, err := s.nodeRuns(ctx, nodeSelect+` AND n.node_id = $3 AND n.iteration > $4 AND n.iteration < $5 ORDER BY n.iteration LIMIT $6`,
+		workspaceID, id, nodeID, max(prefix, after), prefix+":", limit)
 	if err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	next := ""
+	if len(found) == limit {
+		next = found[limit-1].Iteration
 	}
 	out := found[:0]
 	for _, n := range found {
@@ -163,7 +168,7 @@ func (s *Executions) Rounds(ctx context.Context, workspaceID, id, nodeID, iterat
 			out = append(out, n)
 		}
 	}
-	return out, nil
+	return out, next, nil
 }
 
 // AllNodeRuns implements execution.Store: in the order they started.
