@@ -126,10 +126,9 @@ func (s *Executions) dispatch(ctx context.Context, tx *sql.Tx, group []*writing,
 	}
 	if len(resting) > 0 {
 		// Running: a worker that stops has let go of it.
-		flagged, err := scanTickets(tx.QueryContext(ctx, `UPDATE executions SET look = 0 WHERE id = ANY($1) AND (look = 1 OR status = 'running')
-			RETURNING id, workspace_id, priority`, resting))
+		flagged, err := scanTickets(tx.QueryContext(ctx, `SELECT id, workspace_id, priority FROM executions WHERE id = ANY($1) AND (look = 1 OR status = 'running')`, resting))
 		if err != nil {
-			return fmt.Errorf("take flags: %w", err)
+			return fmt.Errorf("read flags: %w", err)
 		}
 		tickets = append(tickets, flagged...)
 	}
@@ -149,8 +148,9 @@ const lookSQL = `WITH wanted AS (
 	flagged AS (UPDATE executions SET look = 1 FROM wanted WHERE executions.id = wanted.id AND wanted.look = 0)
 	SELECT id, workspace_id, priority, worker, look FROM wanted`
 
-// lookAt has executions looked at again: those a worker holds are flagged and
-// the worker is told, the others get a dispatch entry. It waits for no lock, so
+// lookAt has executions looked at again. Those a worker holds are flagged and
+// the worker is told; the flag stays until the next claim, so that the commit
+// that gives up the lease finds it. The others get a dispatch entry. It waits for no lock, so
 // that two processes that tell each other's executions cannot block each other:
 // a row that is being written gets an entry, which finds out what is the case.
 func lookAt(ctx context.Context, tx *sql.Tx, queue Enqueuer, wanted []execution.Ticket) error {
@@ -175,10 +175,9 @@ func lookAt(ctx context.Context, tx *sql.Tx, queue Enqueuer, wanted []execution.
 		}
 		delete(missed, t.ID)
 		switch {
-		case flagged == 1: // it was told already, or has its entry
-		case worker != "":
+		case worker != "": // told again when flagged already: it may have looked before
 			held[worker] = append(held[worker], t.ID)
-		default:
+		case flagged == 0: // else it has its entry
 			tickets = append(tickets, t)
 		}
 	}

@@ -90,12 +90,6 @@ func (l *Leases) Look(ctx context.Context, tickets []execution.Ticket) error {
 	return l.db.Write(ctx, func(tx *sql.Tx) error { return lookAt(ctx, tx, l.queue, tickets) })
 }
 
-// TakeFlags takes back the wish that the worker looks at these executions, and
-// returns those for which there was one: it must look at them now.
-func (l *Leases) TakeFlags(ctx context.Context, worker string, ids []string) ([]execution.Ticket, error) {
-	return scanTickets(l.db.write.QueryContext(ctx, `UPDATE executions SET look = 0 WHERE id = ANY($1) AND worker = $2 AND look = 1 RETURNING id, workspace_id, priority`, ids, worker))
-}
-
 // LetGo gives back executions that the worker holds and does not run; those
 // claimed anew meanwhile stay.
 func (l *Leases) LetGo(ctx context.Context, worker string, idle []execution.Held) error {

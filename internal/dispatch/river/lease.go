@@ -77,7 +77,7 @@ func (d *Dispatcher) lookAfter(ctx context.Context, held []execution.Held, befor
 		}
 	}
 	d.mu.Unlock()
-	d.look(ctx, flagged)
+	d.look(flagged)
 	if len(gone) > 0 {
 		if err := d.limited(ctx, func(ctx context.Context) error { return d.leases.LetGo(ctx, d.cfg.Worker.ID, gone) }); err != nil {
 			d.cfg.Log.Warn("let go of idle executions", "error", err)
@@ -86,24 +86,11 @@ func (d *Dispatcher) lookAfter(ctx context.Context, held []execution.Held, befor
 	return idle
 }
 
-// look has executions that run here look at their rows, when they are flagged.
-func (d *Dispatcher) look(ctx context.Context, ids []string) {
-	if len(ids) == 0 {
-		return
-	}
-	var tickets []execution.Ticket
-	err := d.limited(ctx, func(ctx context.Context) (err error) {
-		tickets, err = d.leases.TakeFlags(ctx, d.cfg.Worker.ID, ids)
-		return err
-	})
-	if err != nil {
-		d.cfg.Log.Warn("look at flagged executions", "error", err) // the next beat does
-		return
-	}
-	for _, t := range tickets {
-		if !d.nudge(t.ID) { // it came to rest meanwhile
-			d.told.add(t)
-		}
+// look has executions that run here look at their rows. One that came to rest
+// meanwhile has a job: the commit that gave up its lease saw the flag.
+func (d *Dispatcher) look(ids []string) {
+	for _, id := range ids {
+		d.nudge(id)
 	}
 }
 

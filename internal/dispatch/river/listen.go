@@ -52,24 +52,24 @@ func (d *Dispatcher) hear(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return err
 	}
-	d.lookAtAll(ctx) // what was said before is in the rows
+	d.lookAtAll() // what was said before is in the rows
 	d.plan(time.Now())
 	for {
 		n, err := conn.WaitForNotification(ctx)
 		if err != nil {
 			return err
 		}
-		d.heed(ctx, n.Payload)
+		d.heed(n.Payload)
 	}
 }
 
 // heed acts on a payload; see channel.
-func (d *Dispatcher) heed(ctx context.Context, payload string) {
+func (d *Dispatcher) heed(payload string) {
 	word, rest, _ := strings.Cut(payload, " ")
 	switch word {
 	case "look":
 		if ids := strings.Fields(rest); len(ids) > 1 && ids[0] == d.cfg.Worker.ID {
-			d.look(ctx, ids[1:])
+			d.look(ids[1:])
 		}
 	case "wake":
 		if ms, err := strconv.ParseInt(rest, 10, 64); err == nil {
@@ -78,15 +78,15 @@ func (d *Dispatcher) heed(ctx context.Context, payload string) {
 	}
 }
 
-// lookAtAll has everything in memory look that is flagged.
-func (d *Dispatcher) lookAtAll(ctx context.Context) {
+// lookAtAll has everything in memory look at its row.
+func (d *Dispatcher) lookAtAll() {
 	d.mu.Lock()
 	ids := make([]string, 0, len(d.active))
 	for id := range d.active {
 		ids = append(ids, id)
 	}
 	d.mu.Unlock()
-	d.look(ctx, ids)
+	d.look(ids)
 }
 
 // plan has the leader, if this process is it, wake by the time.

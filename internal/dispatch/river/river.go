@@ -28,7 +28,6 @@ type Leases interface {
 	Leave(ctx context.Context, worker string) error
 	TakeOver(ctx context.Context) (silent []string, executions int, err error)
 	Look(ctx context.Context, tickets []execution.Ticket) error
-	TakeFlags(ctx context.Context, worker string, ids []string) ([]execution.Ticket, error)
 	LetGo(ctx context.Context, worker string, idle []execution.Held) error
 	Wake(ctx context.Context, limit int) (woken int, next time.Duration, err error)
 	Sweep(ctx context.Context, limit int) (found int, err error)
