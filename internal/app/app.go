@@ -74,6 +74,9 @@ func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 // Open makes what is missing of the data directory, opens and migrates the
 // database and builds the studio. Close it when done.
 func Open(ctx context.Context, cfg config.Config, opts Options) (*App, error) {
+	if err := needsShared(cfg, opts); err != nil {
+		return nil, err
+	}
 	if err := makeDataDir(cfg.DataDir); err != nil {
 		return nil, err
 	}

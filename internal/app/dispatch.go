@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"agentstudio/internal/config"
 	"agentstudio/internal/dispatch/local"
 	"agentstudio/internal/dispatch/river"
 	"agentstudio/internal/engine"
@@ -24,6 +25,14 @@ type dispatch struct {
 	leased   string // who holds what is created here: the worker, or nobody yet
 	run      func(ctx, drain context.Context, e *engine.Engine) error
 	ready    <-chan struct{} // closed once executions are taken
+}
+
+// needsShared explains why a worker cannot be alone.
+func needsShared(cfg config.Config, opts Options) error {
+	if opts.Worker && cfg.DatabaseURL == "" {
+		return fault.New(fault.Conflict, "a worker shares a PostgreSQL database with the servers: set DATABASE_URL. On SQLite, `agentstudio serve` runs everything itself")
+	}
+	return nil
 }
 
 // embedded is the one process on a SQLite file.
@@ -59,9 +68,6 @@ func (a *App) shared() (dispatch, error) {
 func (a *App) dispatching() (dispatch, error) {
 	if a.db.Dialect() == store.Postgres {
 		return a.shared()
-	}
-	if a.opts.Worker {
-		return dispatch{}, fault.New(fault.Conflict, "a worker shares a PostgreSQL database with the servers: set DATABASE_URL. On SQLite, `agentstudio serve` runs everything itself")
 	}
 	return a.embedded(), nil
 }

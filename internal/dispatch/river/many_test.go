@@ -500,6 +500,30 @@ func TestTimersGoOnWhenTheLeaderLeaves(t *testing.T) {
 	w.until("it woke", func() bool { return second.status(id) == execution.Completed })
 }
 
+func TestWhatAStoppingWorkerHoldsGoesOnAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.do = func(ctx context.Context, p *process, x *execution.Execution, _ <-chan struct{}) error {
+		if p.name == "first" {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return p.finish(x)
+	}
+	first := w.start("first")
+	id := first.create(nil)
+	w.until("it runs", func() bool { return len(w.began[id]) == 1 })
+	second := w.start("second")
+	first.stop()
+	stopped := time.Now()
+	w.until("it ran elsewhere", func() bool { return second.status(id) == execution.Completed })
+	if took := time.Since(stopped); took > lease/2 {
+		t.Errorf("it went on after %s", took)
+	}
+	if n := second.workers(); n != 1 {
+		t.Errorf("%d workers are listed", n)
+	}
+}
+
 func TestWaitingExecutionsCostNoJobs(t *testing.T) {
 	w := newWorld(t)
 	w.do = func(_ context.Context, p *process, x *execution.Execution, _ <-chan struct{}) error {
