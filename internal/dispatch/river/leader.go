@@ -106,12 +106,19 @@ func (d *Dispatcher) await(ctx context.Context, next time.Time) {
 	}
 }
 
+// sweep has forgotten executions go on, in transactions of a bounded size.
 func (d *Dispatcher) sweep(ctx context.Context) error {
-	return d.limited(ctx, func(ctx context.Context) error {
-		found, err := d.leases.Sweep(ctx, batch)
-		if found > 0 && err == nil {
+	for found := batch; found >= batch; {
+		err := d.limited(ctx, func(ctx context.Context) (err error) {
+			found, err = d.leases.Sweep(ctx, batch)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if found > 0 {
 			d.cfg.Log.Warn("executions were forgotten: they go on now", "executions", found)
 		}
-		return err
-	})
+	}
+	return nil
 }

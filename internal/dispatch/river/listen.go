@@ -2,7 +2,6 @@ package river
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,9 +36,9 @@ func (d *Dispatcher) listen(ctx context.Context) {
 func (d *Dispatcher) hear(ctx context.Context) error {
 	conf, err := pgx.ParseConfig(d.url)
 	if err != nil {
-		return errors.New("DATABASE_URL cannot be read")
+		return unreadable()
 	}
-	conf.ConnectTimeout = connectWithin
+	named(conf)
 	conn, err := pgx.ConnectConfig(ctx, conf)
 	if err != nil {
 		return err

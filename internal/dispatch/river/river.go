@@ -193,19 +193,32 @@ func (d *Dispatcher) limited(ctx context.Context, use func(context.Context) erro
 func (d *Dispatcher) connect(ctx context.Context) (*pgxpool.Pool, error) {
 	conf, err := pgxpool.ParseConfig(d.url)
 	if err != nil {
-		// The parser's own message may repeat the address, password included.
-		return nil, errors.New("DATABASE_URL cannot be read: write postgres://user:password@host:5432/database")
+		return nil, unreadable()
 	}
 	conf.MaxConns = poolSize
-	conf.ConnConfig.ConnectTimeout = connectWithin
-	if _, named := conf.ConnConfig.RuntimeParams["application_name"]; !named {
-		conf.ConnConfig.RuntimeParams["application_name"] = "agentstudio worker"
-	}
+	named(conf.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, conf)
 	if err != nil {
 		return nil, fmt.Errorf("connect the worker: %w", err)
 	}
 	return pool, nil
+}
+
+// unreadable explains a bad URL; the parser's own message may repeat the
+// address, password included.
+func unreadable() error {
+	return errors.New("DATABASE_URL cannot be read: write postgres://user:password@host:5432/database")
+}
+
+// named gives connections their bounds, and a name for whoever looks at them
+// in the database.
+func named(conf *pgx.ConnConfig) {
+	if conf.ConnectTimeout == 0 {
+		conf.ConnectTimeout = connectWithin
+	}
+	if _, set := conf.RuntimeParams["application_name"]; !set {
+		conf.RuntimeParams["application_name"] = "agentstudio worker"
+	}
 }
 
 func (d *Dispatcher) client(pool *pgxpool.Pool) (*river.Client[pgx.Tx], error) {
