@@ -52,6 +52,7 @@ func mayImport() map[string]string {
 		"websearch":      "fault outbound",
 		"webread":        "fault outbound",
 		"dispatch/local": "fault execution",
+		"dispatch/river": "fault execution",
 		"bus/memory":     "event",
 		"llm/anthropic":  "fault llm",
 		"llm/openai":     "fault llm",

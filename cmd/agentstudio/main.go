@@ -25,6 +25,7 @@ type cli struct {
 	config.Config `embed:""`
 
 	Serve    serveCmd    `cmd:"" help:"Serve the studio: API, workflows, triggers."`
+	Worker   workerCmd   `cmd:"" help:"Run executions beside servers and other workers, on PostgreSQL."`
 	Run      runCmd      `cmd:"" help:"Run a workflow file here and print its output as JSON."`
 	Validate validateCmd `cmd:"" help:"Say everything that is wrong with a workflow file."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database up to date and end."`

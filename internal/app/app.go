@@ -12,7 +12,6 @@ import (
 	"agentstudio/internal/account"
 	"agentstudio/internal/bus/memory"
 	"agentstudio/internal/config"
-	"agentstudio/internal/dispatch/local"
 	"agentstudio/internal/engine"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/llm"
@@ -28,13 +27,19 @@ import (
 	"github.com/google/uuid"
 )
 
-// engineName is the name of the embedded engine in leases.
-const engineName = "local"
-
 // Options are what a studio needs beside its configuration.
 type Options struct {
 	Version string
 	Log     *slog.Logger
+	// Worker says that the process runs executions beside others and serves
+	// nobody: Conflict on SQLite.
+	Worker bool
+	// Queues are the job queues executions are taken from, on PostgreSQL;
+	// empty means "default".
+	Queues []string
+	// Concurrency is how many executions of each are in memory at a time; 0
+	// takes the configured number.
+	Concurrency int
 	// Mailer replaces the mail server; nil uses the configured one.
 	Mailer mail.Sender
 }
@@ -51,16 +56,17 @@ type App struct {
 	Codec      *workflow.Codec
 	Bus        *memory.Bus
 
-	cfg        config.Config
-	opts       Options
-	db         *store.DB
-	journal    *store.Executions
-	engine     *engine.Engine
-	dispatcher *local.Dispatcher
-	outside    *outbound.Client
-	usage      *usageWriter
-	running    chan struct{} // closed when Run may run executions
+	cfg      config.Config
+	opts     Options
+	db       *store.DB
+	engine   *engine.Engine
+	dispatch dispatch
+	outside  *outbound.Client
+	usage    *usageWriter
+	running  chan struct{} // closed when Run takes executions
 }
+
+func (a *App) now() time.Time { return time.Now() }
 
 // NewID returns a new id: a UUID of version 7, ordered by time.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
@@ -68,6 +74,9 @@ func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 // Open makes what is missing of the data directory, opens and migrates the
 // database and builds the studio. Close it when done.
 func Open(ctx context.Context, cfg config.Config, opts Options) (*App, error) {
+	if err := needsShared(cfg, opts); err != nil {
+		return nil, err
+	}
 	if err := makeDataDir(cfg.DataDir); err != nil {
 		return nil, err
 	}
@@ -111,12 +120,14 @@ func (a *App) wire(secrets [][]byte) error {
 	workflows := store.NewWorkflows(a.db, a.Kinds)
 	library := workflow.NewLibrary(workflows, a.Kinds, 0)
 	a.Workflows = workflow.NewService(workflows, a.Kinds, library, a.Bus, workflow.Config{NewID: NewID})
-	a.journal = store.NewExecutions(a.db, nil, time.Now)
-	a.dispatcher = local.New(a.journal, local.Config{MaxActive: a.cfg.MaxActive, Log: a.opts.Log})
-	a.engine = engine.New(a.journal, library, a.Bus, a.dispatcher, a.journal, engine.Config{Worker: engineName, NewID: NewID, Log: a.opts.Log,
+	if a.dispatch, err = a.dispatching(); err != nil {
+		return err
+	}
+	journal := a.dispatch.journal
+	a.engine = engine.New(journal, library, a.Bus, a.dispatch.announce, journal, engine.Config{Worker: a.dispatch.worker, NewID: NewID, Log: a.opts.Log,
 		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second})
-	a.Executions = execution.NewService(a.journal, library, a.dispatcher, a.Bus.Brief(),
-		execution.Config{NewID: NewID, Leased: engineName, MaxTrigger: a.cfg.MaxBodyMiB << 20})
+	a.Executions = execution.NewService(journal, library, a.dispatch.announce, a.Bus.Brief(),
+		execution.Config{NewID: NewID, Leased: a.dispatch.leased, MaxTrigger: a.cfg.MaxBodyMiB << 20})
 	return nil
 }
 
@@ -126,20 +137,14 @@ func (a *App) Close() error {
 	return a.db.Close()
 }
 
-// Run takes up what an earlier process left behind and runs executions until
+// Run takes up what earlier processes left behind and runs executions until
 // ctx ends; then it lets nodes in flight end, within the configured time, and
-// returns; it is called once. Conflict: another process runs the executions of the database.
+// returns. It is called once. On PostgreSQL any number of processes may run.
 func (a *App) Run(ctx context.Context) (err error) {
-	release, err := a.db.HoldDispatch(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, release()) }()
-	close(a.running)
 	// The writer outlives the engine, which outlives ctx by the drain.
 	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
 	writer := make(chan error, 1)
-	go func() { writer <- a.journal.Run(writing) }()
+	go func() { writer <- a.dispatch.journal.Run(writing) }()
 	accountant := make(chan struct{})
 	go func() { defer close(accountant); a.usage.run(writing) }()
 	keeper := make(chan struct{})
@@ -158,9 +163,19 @@ func (a *App) Run(ctx context.Context) (err error) {
 		case <-draining.Done():
 		}
 	}()
-	err = a.dispatcher.Run(ctx, draining, a.engine)
+	announced := make(chan struct{})
+	go func() {
+		defer close(announced)
+		select {
+		case <-a.dispatch.ready:
+			close(a.running)
+		case <-draining.Done():
+		}
+	}()
+	err = a.dispatch.run(ctx, draining, a.engine)
 	cutOff()
 	<-drained
+	<-announced
 	stopWriting()
 	<-accountant
 	<-keeper

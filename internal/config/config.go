@@ -24,6 +24,7 @@ type Config struct {
 	DatabaseURL   Secret `group:"Server" env:"DATABASE_URL" help:"postgres://… to use PostgreSQL. Empty: SQLite in the data directory."`
 	MaxConns      int    `group:"Server" env:"STUDIO_MAX_CONNS" default:"0" help:"Database connections at most. 0: 4 readers on SQLite, 20 on PostgreSQL."`
 	MaxActive     int    `group:"Server" env:"STUDIO_MAX_ACTIVE" default:"512" help:"Executions in memory at a time; others wait in the database."`
+	Engine        string `group:"Server" env:"STUDIO_ENGINE" default:"on" enum:"on,off" help:"Whether serve runs executions too: ${enum}. Off leaves them to the workers, on PostgreSQL."`
 	MaxBodyMiB    int    `group:"Server" name:"max-body-mib" env:"STUDIO_MAX_BODY_MIB" default:"10" help:"Largest request body, in MiB."`
 	LogLevel      string `group:"Server" env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least important line that is logged: ${enum}."`
 	LogFormat     string `group:"Server" env:"LOG_FORMAT" default:"text" enum:"text,json" help:"Form of the log: ${enum}."`
@@ -83,6 +84,9 @@ func (c *Config) Complete() error {
 	}
 	if _, err := c.Endpoints(); err != nil {
 		faults = append(faults, err)
+	}
+	if c.Engine == "off" && c.DatabaseURL == "" {
+		faults = append(faults, errors.New("STUDIO_ENGINE=off leaves the executions to workers on the same PostgreSQL database: set DATABASE_URL too"))
 	}
 	if c.MaxBodyMiB < 1 || c.MaxBodyMiB > 1024 {
 		faults = append(faults, errors.New("STUDIO_MAX_BODY_MIB must be between 1 and 1024"))

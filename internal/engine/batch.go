@@ -85,6 +85,9 @@ func (r *run) commit(ctx context.Context, release bool) error {
 	c.Head = &execution.Head{Status: r.x.Status, Output: r.output.raw, OutputRef: r.output.ref, Response: r.x.Response, Error: r.x.Error,
 		CompletedNodes: r.x.CompletedNodes, FailedNodes: r.x.FailedNodes, SkippedNodes: r.x.SkippedNodes, Usage: r.x.Usage,
 		StartedAt: r.x.StartedAt, CompletedAt: r.x.CompletedAt, WakeAt: r.x.WakeAt, LastSeq: r.x.LastSeq, Release: release}
+	if r.over {
+		c.Parent = r.x.ParentID
+	}
 	if err := r.engine.journal.Commit(ctx, c); err != nil {
 		return err
 	}

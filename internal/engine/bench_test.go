@@ -32,13 +32,13 @@ func cpu(b *testing.B) time.Duration {
 // on SQLite, and without the server on PostgreSQL.
 func BenchmarkChainOfTen(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) *store.DB{"sqlite": storetest.SQLite, "postgres": storetest.Postgres} {
-		b.Run(name, func(b *testing.B) { benchmarkChain(b, open(b)) })
+		b.Run(name, func(b *testing.B) { benchmarkChain(b, start(b, open(b), newProbes(), nil)) })
 	}
+	b.Run("river", func(b *testing.B) { benchmarkChain(b, startShared(b, storetest.PostgresURL(b), newProbes(), nil)) })
 }
 
-func benchmarkChain(b *testing.B, db *store.DB) {
+func benchmarkChain(b *testing.B, s *studio) {
 	defer debug.SetGCPercent(debug.SetGCPercent(500)) // what the server does under load
-	s := start(b, db, newProbes(), nil)
 	var text strings.Builder
 	text.WriteString("name: chain\nnodes:\n- {id: n0, kind: manual-trigger}\n")
 	links := "connections:\n"

@@ -116,29 +116,39 @@ func (e *Engine) Active() int {
 // it returns. An error means that it could not go on for reasons of ours: the
 // execution is unchanged since its last commit and may be tried again.
 func (e *Engine) Execute(ctx context.Context, t execution.Ticket) (wake time.Time, err error) {
+	for again := true; again && err == nil; t.Fresh = nil {
+		wake, again, err = e.execute(ctx, t)
+	}
+	return wake, err
+}
+
+// execute is one life of an execution in memory, under one lease. It reports
+// whether somebody wanted it while it went to rest.
+func (e *Engine) execute(ctx context.Context, t execution.Ticket) (wake time.Time, again bool, err error) {
 	x := t.Fresh
 	fresh := x != nil
 	if !fresh {
 		x, err = e.journal.Claim(ctx, t.ID, e.cfg.Worker)
 		if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
-			return time.Time{}, nil
+			return time.Time{}, false, nil
 		}
 		if err != nil {
-			return time.Time{}, err
+			return time.Time{}, false, err
 		}
 	}
 	if x.Status.Over() {
-		return time.Time{}, nil
+		return time.Time{}, false, nil
 	}
 	if now := e.cfg.Now(); x.Status == execution.Pending && x.ScheduledAt.After(now) && !x.CancelRequested {
-		return x.ScheduledAt, nil
+		return x.ScheduledAt, false, nil
 	}
 	r := newRun(e, x)
 	if !e.enter(r) {
-		return time.Time{}, nil
+		return time.Time{}, false, nil
 	}
 	defer e.leave(r)
-	return r.execute(ctx, fresh && x.RetryOf == "")
+	wake, err = r.execute(ctx, fresh && x.RetryOf == "")
+	return wake, r.again, err
 }
 
 func (e *Engine) enter(r *run) bool {

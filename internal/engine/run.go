@@ -43,6 +43,7 @@ type run struct {
 	// gathering are loops that end once their rounds are in the table.
 	gathering []*loop
 	over      bool
+	again     bool // wanted again when it had just given up its lease
 	paused    bool
 	unseen    bool  // a wait for a child was restored: the child may have ended
 	broken    error // something of ours failed: nothing more may be written
@@ -141,10 +142,7 @@ func (r *run) execute(ctx context.Context, fresh bool) (wake time.Time, err erro
 			continue
 		}
 		if rest, until := r.atRest(); rest {
-			if wake, parked, err := r.park(ctx, until); parked || err != nil {
-				return wake, err
-			}
-			continue
+			return r.park(ctx, until)
 		}
 		if err := r.wait(ctx); err != nil {
 			return time.Time{}, err
@@ -338,9 +336,10 @@ func (r *run) atRest() (bool, time.Time) {
 	return true, until
 }
 
-// park writes that the execution rests and gives up its memory. It reports
-// false when a signal came meanwhile.
-func (r *run) park(ctx context.Context, until time.Time) (time.Time, bool, error) {
+// park writes that the execution rests and gives up the lease. When a signal
+// came meanwhile the execution is wanted again: then it must be claimed anew,
+// since another engine may have it by now.
+func (r *run) park(ctx context.Context, until time.Time) (time.Time, error) {
 	status := execution.Waiting
 	switch {
 	case r.paused:
@@ -354,20 +353,10 @@ func (r *run) park(ctx context.Context, until time.Time) (time.Time, bool, error
 		r.emitExecution("", "")
 	}
 	if err := r.commit(ctx, true); err != nil {
-		return time.Time{}, false, r.abandon(err)
+		return time.Time{}, r.abandon(err)
 	}
-	if r.close() || r.stopping() {
-		return until, true, nil
-	}
-	r.takeSignal()
-	if err := r.readRow(ctx); err != nil {
-		return time.Time{}, false, err
-	}
-	if !r.over && !r.paused {
-		r.x.Status = execution.Running
-		r.emitExecution("", "")
-	}
-	return time.Time{}, false, nil
+	r.again = !r.close() && !r.stopping()
+	return until, nil
 }
 
 // readRow takes in what others wrote about the execution.

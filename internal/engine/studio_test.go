@@ -30,7 +30,7 @@ type studio struct {
 	bus   *memory.Bus
 	kinds *node.Kinds
 	store *store.Executions
-	disp  *local.Dispatcher
+	disp  dispatcher
 	eng   *engine.Engine
 
 	mu       sync.Mutex
@@ -95,24 +95,43 @@ func newProbes() *probes {
 	return &probes{runs: map[string]int{}, do: map[string]func(context.Context, node.Call, probeConfig) (node.Result, error){}}
 }
 
+// dispatcher is what drives the engine.
+type dispatcher interface {
+	execution.Announcer
+	run(ctx, drain context.Context, e *engine.Engine) error
+}
+
+type embedded struct{ *local.Dispatcher }
+
+func (d embedded) run(ctx, drain context.Context, e *engine.Engine) error {
+	return d.Run(ctx, drain, e)
+}
+
 // start brings a studio up on the database, as a new process would.
 func start(t testing.TB, db *store.DB, p *probes, programs map[string]*workflow.Program) *studio {
+	t.Helper()
+	journal := store.NewExecutions(db, nil, time.Now)
+	d := local.New(journal, local.Config{Log: slog.New(slog.DiscardHandler), Retry: 10 * time.Millisecond})
+	return startWith(t, db, p, programs, journal, embedded{d}, "local")
+}
+
+// startWith brings a studio up on a dispatcher.
+func startWith(t testing.TB, db *store.DB, p *probes, programs map[string]*workflow.Program, journal *store.Executions, d dispatcher, worker string) *studio {
 	t.Helper()
 	s := &studio{t: t, db: db, bus: memory.New(4096), programs: programs}
 	if s.programs == nil {
 		s.programs = map[string]*workflow.Program{}
 	}
 	s.kinds = node.NewKinds(append(builtin.Kinds(builtin.Deps{}), p.kind("probe", node.CrashRerun), p.kind("once", node.CrashFail))...)
-	s.store = store.NewExecutions(db, nil, time.Now)
+	s.store, s.disp = journal, d
 	quiet := slog.New(slog.DiscardHandler)
-	s.disp = local.New(s.store, local.Config{Log: quiet, Retry: 10 * time.Millisecond})
-	s.eng = engine.New(s.store, s, s.bus, s.disp, s.store, engine.Config{Log: quiet, NewID: newID, StayAwake: 50 * time.Millisecond})
+	s.eng = engine.New(s.store, s, s.bus, s.disp, s.store, engine.Config{Worker: worker, Log: quiet, NewID: newID, StayAwake: 50 * time.Millisecond})
 	ctx, cancel := context.WithCancel(context.Background())
 	writerCtx, stopWriter := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	writer := make(chan struct{})
 	go func() { defer close(writer); _ = s.store.Run(writerCtx) }()
-	wg.Go(func() { _ = s.disp.Run(ctx, ctx, s.eng) })
+	wg.Go(func() { _ = s.disp.run(ctx, ctx, s.eng) })
 	s.stop = sync.OnceFunc(func() {
 		cancel()
 		wg.Wait()

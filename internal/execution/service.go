@@ -31,7 +31,8 @@ type Config struct {
 	NewID func() string
 	Now   func() time.Time
 	// Leased is the name of the engine that runs what is created here, when
-	// the dispatcher is in this process; empty leaves executions unclaimed.
+	// the dispatcher is in this process; empty leaves executions unclaimed, for
+	// whichever worker comes first.
 	Leased string
 	// MaxTrigger bounds the trigger data, in bytes; 10 MiB.
 	MaxTrigger int
@@ -96,17 +97,8 @@ func (s *Service) Start(ctx context.Context, by access.Actor, in StartInput) (x 
 	}
 	x = &e.Execution
 	fresh := *x
-	s.announce.Announce(Ticket{ID: x.ID, WorkspaceID: x.WorkspaceID, Priority: x.Priority, At: x.ScheduledAt, Fresh: s.fresh(&fresh)})
+	s.announce.Announce(Ticket{ID: x.ID, WorkspaceID: x.WorkspaceID, Priority: x.Priority, At: x.ScheduledAt, Fresh: &fresh})
 	return x, true, nil
-}
-
-// fresh returns the execution when the engine of this process may take it up
-// without claiming it.
-func (s *Service) fresh(x *Execution) *Execution {
-	if s.cfg.Leased == "" {
-		return nil
-	}
-	return x
 }
 
 func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (*New, error) {

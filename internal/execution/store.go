@@ -48,7 +48,8 @@ type Commit struct {
 	WorkspaceID string
 	ExecutionID string
 	Epoch       int64
-	Head        *Head // nil leaves the row as it is
+	Parent      string // the execution to be told, when this commit ends its child
+	Head        *Head  // nil leaves the row as it is
 	Nodes       []*NodeRun
 	Events      []event.Event
 	Logs        []LogEntry
@@ -76,7 +77,8 @@ type Journal interface {
 	// Commits of one execution become visible in the order of the calls.
 	Commit(ctx context.Context, c Commit) error
 	// Claim takes the lease of an execution that is not over for the worker
-	// and returns it with the new epoch. Conflict: it is over.
+	// and returns it with the new epoch. Conflict: it is over, or another live
+	// worker runs it, which is then told to look at its row again.
 	Claim(ctx context.Context, id, worker string) (*Execution, error)
 	// NodeRuns returns the stored nodes of one iteration ("" for the top).
 	NodeRuns(ctx context.Context, workspaceID, id, iteration string) ([]NodeRun, error)

@@ -95,8 +95,10 @@ func (s *Executions) request(ctx context.Context, workspaceID, id, update string
 		if err != nil {
 			return err
 		}
-		changed, err = result.RowsAffected()
-		return err
+		if changed, err = result.RowsAffected(); err != nil || changed == 0 || s.enqueue == nil {
+			return err
+		}
+		return lookAt(ctx, tx, s.enqueue, []execution.Ticket{{ID: id, WorkspaceID: workspaceID}})
 	})
 	if err != nil {
 		return nil, err

@@ -14,11 +14,12 @@ import (
 	"agentstudio/internal/fault"
 )
 
-const executionSelect = `SELECT id, workspace_id, workflow_id, workflow_name, workflow_version, user_id, status, trigger_type, start_node,
+const executionFields = `id, workspace_id, workflow_id, workflow_name, workflow_version, user_id, status, trigger_type, start_node,
 	trigger_data, output, output_ref, response, error, priority, total_nodes, completed_nodes, failed_nodes, skipped_nodes,
 	tokens_input, tokens_output, tokens_cache_read, tokens_cache_write, cost_micros, cost_unknown, retry_of, parent_id, parent_node,
-	parent_iteration, depth, scheduled_at, created_at, started_at, completed_at, wake_at, cancel_requested, pause_requested, last_seq, worker, epoch
-	FROM executions`
+	parent_iteration, depth, scheduled_at, created_at, started_at, completed_at, wake_at, cancel_requested, pause_requested, last_seq, worker, epoch`
+
+const executionSelect = `SELECT ` + executionFields + ` FROM executions`
 
 func scanExecution(row scanner) (x *execution.Execution, outputRef string, err error) {
 	x = &execution.Execution{}
@@ -84,28 +85,6 @@ func (s *Executions) Find(ctx context.Context, workspaceID, id string) (*executi
 // Child implements execution.Journal.
 func (s *Executions) Child(ctx context.Context, workspaceID, id string) (*execution.Execution, error) {
 	return s.Find(ctx, workspaceID, id)
-}
-
-// Claim implements execution.Journal. On SQLite one process holds the data
-// directory, so its lease needs no write.
-func (s *Executions) Claim(ctx context.Context, id, worker string) (*execution.Execution, error) {
-	if s.db.Dialect() == Postgres {
-		err := s.db.Write(ctx, func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, `UPDATE executions SET worker = $1, epoch = epoch + 1 WHERE id = $2 AND status IN ('pending', 'running', 'waiting', 'paused')`, worker, id)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	x, _, err := scanExecution(s.db.Read().QueryRowContext(ctx, executionSelect+` WHERE id = $1`, id))
-	if err != nil {
-		return nil, err
-	}
-	if x.Status.Over() {
-		return nil, fault.New(fault.Conflict, "the execution is %s already", x.Status)
-	}
-	return x, nil
 }
 
 const nodeSelect = `SELECT n.id, n.node_id, n.kind, n.title, n.iteration, n.attempt, n.status, n.handles, n.output, n.output_ref, n.error, n.usage, n.wait,

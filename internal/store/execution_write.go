@@ -16,12 +16,6 @@ import (
 	"agentstudio/internal/node"
 )
 
-// Enqueuer writes dispatch entries in the transaction that creates or releases
-// their executions. The embedded dispatcher needs none: the rows are the queue.
-type Enqueuer interface {
-	Enqueue(ctx context.Context, tx *sql.Tx, tickets []execution.Ticket) error
-}
-
 // Executions stores executions and everything that belongs to them. Commits of
 // all executions of the process are gathered into common transactions by Run;
 // without Run nothing is written.
@@ -148,16 +142,14 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 		if err := b.flush(ctx); err != nil {
 			return err
 		}
-		if s.enqueue != nil && len(tickets) > 0 {
-			return s.enqueue.Enqueue(ctx, tx, tickets)
-		}
-		return nil
+		return s.dispatch(ctx, tx, group, refused, tickets)
 	})
 	return refused, err
 }
 
 func (s *Executions) hand(ctx context.Context, w *writing) error {
 	w.answer = make(chan error, 1)
+	s.unclaimed(w)
 	select {
 	case s.queue <- w:
 	case <-s.done:
@@ -209,14 +201,12 @@ func (s *Executions) Create(ctx context.Context, e execution.New) (string, bool,
 			return err
 		}
 		b := newBulkWriter(s.db).begin(tx)
+		s.unclaimed(&writing{create: &e})
 		ticket := b.create(&e)
 		if err := b.flush(ctx); err != nil {
 			return err
 		}
-		if s.enqueue != nil {
-			return s.enqueue.Enqueue(ctx, tx, []execution.Ticket{ticket})
-		}
-		return nil
+		return s.dispatch(ctx, tx, nil, nil, []execution.Ticket{ticket})
 	})
 	if duplicate(err) && s.db.Dialect() == Postgres {
 		// Two requests with the key at once: the other one won.

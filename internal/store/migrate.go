@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	"github.com/riverqueue/river/rivermigrate"
 )
 
 //go:embed migrations/*.sql
@@ -52,7 +54,26 @@ func (db *DB) migrate(ctx context.Context, log *slog.Logger) error {
 	for _, r := range done {
 		log.Info("migration applied", "version", r.Source.Version, "duration_ms", r.Duration.Milliseconds())
 	}
-	return explain(err)
+	if err != nil || db.dialect == SQLite {
+		return explain(err)
+	}
+	return db.migrateQueue(ctx, log)
+}
+
+// migrateQueue brings River's tables up to date, under the same lock.
+func (db *DB) migrateQueue(ctx context.Context, log *slog.Logger) error {
+	migrator, err := rivermigrate.New(riverdatabasesql.New(db.write), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return fmt.Errorf("read the queue's migrations: %w", err)
+	}
+	done, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	if err != nil {
+		return explain(fmt.Errorf("migrate the queue: %w", err))
+	}
+	for _, v := range done.Versions {
+		log.Info("queue migration applied", "version", v.Version, "duration_ms", v.Duration.Milliseconds())
+	}
+	return nil
 }
 
 // otherDialect lists the files that are not for the dialect: twins on SQLite,
