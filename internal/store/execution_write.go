@@ -32,6 +32,7 @@ type Executions struct {
 type writing struct {
 	create *execution.New
 	commit *execution.Commit
+	claim  *claiming
 	answer chan error
 }
 
@@ -92,7 +93,10 @@ func (s *Executions) gather(first *writing) []*writing {
 }
 
 func (w *writing) rows() int {
-	if w.commit == nil {
+	switch {
+	case w.claim != nil:
+		return 1
+	case w.create != nil:
 		return 1 + len(w.create.Reuse)
 	}
 	return 1 + len(w.commit.Nodes) + len(w.commit.Steps) + len(w.commit.Logs)
@@ -128,12 +132,17 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 		if err != nil {
 			return err
 		}
+		if err := claimAll(ctx, tx, group); err != nil {
+			return err
+		}
 		for i, w := range group {
-			if w.create != nil {
+			switch {
+			case w.claim != nil:
+				continue
+			case w.create != nil:
 				tickets = append(tickets, b.create(w.create))
 				continue
-			}
-			if !held[i] {
+			case !held[i]:
 				refused[w] = fault.New(fault.Stale, "another worker has taken over this execution")
 				continue
 			}
