@@ -53,7 +53,11 @@ func (a *App) shared() (dispatch, error) {
 	if err != nil {
 		host = "unknown"
 	}
-	me := execution.Worker{ID: NewID(), Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Host: host, Version: a.opts.Version, Queues: a.opts.Queues}
+	queues := a.opts.Queues
+	if len(queues) == 0 {
+		queues = []string{"default"}
+	}
+	me := execution.Worker{ID: NewID(), Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Host: host, Version: a.opts.Version, Queues: queues}
 	journal := store.NewExecutions(a.db, queue, a.now)
 	d := river.New(a.cfg.DatabaseURL.Reveal(), store.NewLeases(a.db, queue), river.Config{Worker: me, MaxActive: a.concurrency(), Log: a.opts.Log})
 	out := dispatch{journal: journal, announce: d, worker: me.ID, ready: d.Ready(),

@@ -83,8 +83,9 @@ func TestJobsAWorkerHadBegunWithAreGivenToOthers(t *testing.T) {
 		VALUES (jsonb_build_object('id', $1::text, 'workspace', 'w'), 'execution', 10, 'running', now(), '{ghost}', 1)`, id); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := p.leases.Sweep(t.Context(), 10); err != nil || n != 1 {
-		t.Fatalf("sweep found %d, %v", n, err)
+	// The leader sweeps when it begins: either finds it.
+	if _, err := p.leases.Sweep(t.Context(), 10); err != nil {
+		t.Fatal(err)
 	}
 	w.until("it ran", func() bool { return p.status(id) == execution.Completed })
 }
