@@ -22,6 +22,7 @@ import (
 	"agentstudio/internal/outbound"
 	"agentstudio/internal/store"
 	"agentstudio/internal/tool"
+	"agentstudio/internal/trigger"
 	"agentstudio/internal/workflow"
 	"agentstudio/internal/workspace"
 
@@ -57,6 +58,7 @@ type App struct {
 	journal    *store.Executions
 	engine     *engine.Engine
 	dispatcher *local.Dispatcher
+	triggers   *trigger.Runner
 	outside    *outbound.Client
 	usage      *usageWriter
 	running    chan struct{} // closed when Run may run executions
@@ -117,6 +119,7 @@ func (a *App) wire(secrets [][]byte) error {
 		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second})
 	a.Executions = execution.NewService(a.journal, library, a.dispatcher, a.Bus.Brief(),
 		execution.Config{NewID: NewID, Leased: engineName, MaxTrigger: a.cfg.MaxBodyMiB << 20})
+	a.triggers = trigger.New(a.journal, a.Executions, a.Bus.Brief(), trigger.Config{Log: a.opts.Log, Armed: workflows.Armed(), Followed: a.journal.Followed()})
 	return nil
 }
 

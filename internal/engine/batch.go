@@ -109,6 +109,9 @@ func (r *run) commit(ctx context.Context, release bool) error {
 	c.Head = &execution.Head{Status: r.x.Status, Output: r.output.raw, OutputRef: r.output.ref, Response: r.x.Response, Error: r.x.Error,
 		CompletedNodes: r.x.CompletedNodes, FailedNodes: r.x.FailedNodes, SkippedNodes: r.x.SkippedNodes, Usage: r.x.Usage,
 		StartedAt: r.x.StartedAt, CompletedAt: r.x.CompletedAt, WakeAt: r.x.WakeAt, LastSeq: r.x.LastSeq, Release: release}
+	if r.over && r.x.Status == execution.Failed && r.program != nil {
+		c.ErrorWorkflow = r.program.Definition.Settings.ErrorWorkflow
+	}
 	if err := r.engine.journal.Commit(ctx, c); err != nil {
 		return err
 	}
