@@ -7,6 +7,7 @@ import (
 
 	"agentstudio/internal/execution"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/workflow"
 )
 
 // DueSchedules returns the schedules to look at, most overdue first, and when
@@ -94,4 +95,19 @@ func (s *Executions) moved(ctx context.Context, update string, args ...any) (mov
 
 func nullMillis(t time.Time) sql.NullInt64 {
 	return sql.NullInt64{Int64: t.UnixMilli(), Valid: !t.IsZero()}
+}
+
+// Schedules implements workflow.Store.
+func (s *Workflows) Schedules(ctx context.Context, workspaceID, workflowID string) ([]workflow.ArmedSchedule, error) {
+	rows, err := s.db.Read().QueryContext(ctx, `SELECT node_id, config, created_at, COALESCE(next_at, 0), COALESCE(last_at, 0) FROM schedules
+		WHERE workspace_id = $1 AND workflow_id = $2 ORDER BY node_id`, workspaceID, workflowID)
+	return collect(rows, err, func(row scanner) (a workflow.ArmedSchedule, err error) {
+		var config string
+		var armed, next, last int64
+		if err := row.Scan(&a.NodeID, &config, &armed, &next, &last); err != nil {
+			return a, err
+		}
+		a.ArmedAt, a.NextAt, a.LastAt = fromMillis(armed), fromMillis(next), fromMillis(last)
+		return a, parseJSON(config, &a.Schedule)
+	})
 }
