@@ -23,7 +23,9 @@ type Workflows struct {
 }
 
 // NewWorkflows returns the store. kinds tell which nodes are triggers.
-func NewWorkflows(db *DB, kinds *node.Kinds) *Workflows { return &Workflows{db: db, kinds: kinds} }
+func NewWorkflows(db *DB, kinds *node.Kinds) *Workflows {
+	return &Workflows{db: db, kinds: kinds, armed: make(chan struct{}, 1)}
+}
 
 var _ workflow.Store = (*Workflows)(nil)
 

@@ -44,6 +44,7 @@ func TestTickStartsTheWorkflowWithItsData(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		r, c, l := alone(t, db)
 		id := r.publish("schedule-trigger", `{"cron":"30 14 * * *","time_zone":"Europe/Berlin"}`)
+		<-l.Woken() // by the publishing
 		if next := look(t, l); !next.Equal(noon.Add(30 * time.Minute)) {
 			t.Fatalf("the next look is at %v", next)
 		}
