@@ -173,7 +173,7 @@ func TestNothingIsLostBetweenTheEndAndTheStart(t *testing.T) {
 				}()
 			}
 			for range 3 {
-				<-lookers // cut off, most of them
+				_ = <-lookers // cut off, most of them
 			}
 			left, started := len(query(t, db, `SELECT id FROM follow_ups`)), len(r.started(listener))
 			if left+started != 20 {
