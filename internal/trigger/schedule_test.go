@@ -2,7 +2,9 @@ package trigger_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -207,6 +209,52 @@ func TestTickThatCannotStartDoesNotStopTheSchedule(t *testing.T) {
 		t.Errorf("next at %v, %d and %d executions", next, len(r.started(id)), len(r.started(broken)))
 	}
 	_ = l
+}
+
+// entries is a queue of dispatch entries that fails when it is told to.
+type entries struct {
+	fail    bool
+	tickets []execution.Ticket
+}
+
+func (e *entries) Enqueue(_ context.Context, _ *sql.Tx, tickets []execution.Ticket) error {
+	if e.fail {
+		return errors.New("the queue is gone")
+	}
+	e.tickets = append(e.tickets, tickets...)
+	return nil
+}
+
+func TestTickAndFollowUpAreCommittedWithTheirDispatchEntries(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		room(t, db)
+		c, queue := &clock{at: noon}, &entries{}
+		r := newReplicaThat(t, db, queue, c.now)
+		schedules, followUps := r.runner.Schedules(), r.runner.FollowUps()
+		defer schedules.Close()
+		ticking, listening := r.publish("schedule-trigger", `{"every":"1h"}`), r.publish("event-trigger", `{}`)
+		c.set(noon.Add(time.Hour))
+		queue.fail = true
+		if _, err := schedules.Look(t.Context()); err == nil || len(r.started(ticking)) != 0 {
+			t.Fatalf("a tick fired without its dispatch entry (%v)", err)
+		}
+		queue.fail = false
+		look(t, schedules)
+		fired := r.started(ticking)
+		if len(fired) != 1 || len(queue.tickets) != 1 || queue.tickets[0].ID != fired[0].ID {
+			t.Fatalf("%d executions, entries %+v", len(fired), queue.tickets)
+		}
+		r.end(fired[0].ID, execution.Failed, "")
+		queue.fail = true
+		if _, err := followUps.Look(t.Context()); err == nil || len(r.started(listening)) != 0 || len(query(t, db, `SELECT id FROM follow_ups`)) != 1 {
+			t.Fatalf("a follow-up went without its dispatch entry (%v)", err)
+		}
+		queue.fail = false
+		look(t, followUps)
+		if x := r.started(listening); len(x) != 1 || len(queue.tickets) != 2 || queue.tickets[1].ID != x[0].ID {
+			t.Errorf("%d executions, entries %+v", len(x), queue.tickets)
+		}
+	})
 }
 
 // paper is a table in memory for tests of when the runner looks.

@@ -80,10 +80,16 @@ const workspaceID = "00000000-0000-7000-8000-000000000001"
 // written until the test ends.
 func newReplica(t *testing.T, db *store.DB, now func() time.Time) *replica {
 	t.Helper()
+	return newReplicaThat(t, db, nil, now)
+}
+
+// newReplicaThat is newReplica with a queue of dispatch entries.
+func newReplicaThat(t *testing.T, db *store.DB, enqueue store.Enqueuer, now func() time.Time) *replica {
+	t.Helper()
 	r := &replica{t: t, db: db, bus: memory.New(64), announced: &tickets{}}
 	kinds := kinds()
 	r.flows = store.NewWorkflows(db, kinds)
-	r.runs = store.NewExecutions(db, nil, now)
+	r.runs = store.NewExecutions(db, enqueue, now)
 	library := workflow.NewLibrary(r.flows, kinds, 0)
 	r.Workflows = workflow.NewService(r.flows, kinds, library, r.bus, workflow.Config{NewID: newID, Now: now})
 	executions := execution.NewService(r.runs, library, r.announced, r.bus, execution.Config{NewID: newID, Now: now})
