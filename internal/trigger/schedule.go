@@ -92,11 +92,25 @@ func (t *ticker) look(ctx context.Context) (time.Time, error) {
 		}
 		for _, seen := range due {
 			if err := t.tick(ctx, seen, now); err != nil {
-				return time.Time{}, err
+				if err := t.postpone(ctx, seen, now, err); err != nil {
+					return time.Time{}, err
+				}
 			}
 		}
 	}
 	return time.Time{}, ctx.Err()
+}
+
+// postpone has a schedule that could not be dealt with looked at again later,
+// so that it does not keep the others. When the database is to blame, the
+// failure is returned.
+func (t *ticker) postpone(ctx context.Context, seen execution.Scheduled, now time.Time, cause error) error {
+	if ctx.Err() != nil || fault.Is(cause, fault.Unavailable) {
+		return cause
+	}
+	t.cfg.Log.Error("schedule could not fire and is tried again", "workflow_id", seen.WorkflowID, "node_id", seen.NodeID, "error", cause)
+	_, err := t.store.Fire(ctx, execution.Firing{Seen: seen, Next: seen.NextAt, DueAt: now.Add(t.cfg.Glance)})
+	return err
 }
 
 // release lets schedules go on whose last execution may be over: they are
