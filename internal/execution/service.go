@@ -211,14 +211,14 @@ func (s *Service) check(in StartInput) error {
 }
 
 // version picks what runs when the caller does not say: people try out the
-// newest version, triggers run the published one. A person who starts a draft
-// in a trigger's stead tries it out as well.
+// newest version, triggers run the published one. A person who talks to a draft
+// tries it out as well.
 func (s *Service) version(ctx context.Context, by access.Actor, in StartInput) (int, error) {
 	if in.TriggerType == "manual" || in.TriggerType == "api" {
 		return s.programs.Newest(ctx, in.WorkspaceID, in.WorkflowID)
 	}
 	version, err := s.programs.Live(ctx, in.WorkspaceID, in.WorkflowID)
-	if f := fault.As(err); f != nil && f.Code == "not_published" && (in.TryOut || !by.System) {
+	if f := fault.As(err); f != nil && f.Code == "not_published" && (in.TryOut || in.TriggerType == "chat" && !by.System) {
 		return s.programs.Newest(ctx, in.WorkspaceID, in.WorkflowID)
 	}
 	return version, err

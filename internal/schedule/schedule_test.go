@@ -167,7 +167,7 @@ func TestTicksAgreeWithTheReferenceAroundEveryChangeOfTheClock(t *testing.T) {
 			return pick(low, high)
 		}
 	}
-	rounds := 25
+	rounds := 8
 	if testing.Short() {
 		rounds = 4
 	}
