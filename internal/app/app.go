@@ -21,6 +21,7 @@ import (
 	"agentstudio/internal/outbound"
 	"agentstudio/internal/store"
 	"agentstudio/internal/tool"
+	"agentstudio/internal/trigger"
 	"agentstudio/internal/workflow"
 	"agentstudio/internal/workspace"
 
@@ -61,6 +62,7 @@ type App struct {
 	db       *store.DB
 	engine   *engine.Engine
 	dispatch dispatch
+	triggers *trigger.Runner
 	outside  *outbound.Client
 	usage    *usageWriter
 	running  chan struct{} // closed when Run takes executions
@@ -128,6 +130,7 @@ func (a *App) wire(secrets [][]byte) error {
 		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second})
 	a.Executions = execution.NewService(journal, library, a.dispatch.announce, a.Bus.Brief(),
 		execution.Config{NewID: NewID, Leased: a.dispatch.leased, MaxTrigger: a.cfg.MaxBodyMiB << 20})
+	a.triggers = trigger.New(journal, a.Executions, a.Bus.Brief(), trigger.Config{Log: a.opts.Log, Armed: workflows.Armed(), Followed: journal.Followed()})
 	return nil
 }
 

@@ -56,6 +56,9 @@ type Commit struct {
 	Steps       []StepRecord
 	Children    []New
 	Payloads    []Payload
+	// ErrorWorkflow is the workflow that the failure which this commit ends the
+	// execution with is to start; "" starts none.
+	ErrorWorkflow string
 }
 
 // Payload is a large value, stored once under the hash of its content.
