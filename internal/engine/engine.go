@@ -147,7 +147,8 @@ func (e *Engine) execute(ctx context.Context, t execution.Ticket) (wake time.Tim
 		return time.Time{}, false, nil
 	}
 	defer e.leave(r)
-	wake, err = r.execute(ctx, fresh && x.RetryOf == "")
+	// What is pending has left no rows behind, whoever claimed it.
+	wake, err = r.execute(ctx, (fresh || x.Status == execution.Pending) && x.RetryOf == "")
 	return wake, r.again, err
 }
 

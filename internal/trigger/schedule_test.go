@@ -230,6 +230,8 @@ func (e *entries) Enqueue(_ context.Context, _ *sql.Tx, tickets []execution.Tick
 	return nil
 }
 
+func (e *entries) Signal(context.Context, *sql.Tx, map[string][]string) error { return nil }
+
 func TestTickAndFollowUpAreCommittedWithTheirDispatchEntries(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		room(t, db)
