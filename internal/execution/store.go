@@ -92,8 +92,10 @@ type Journal interface {
 	Steps(ctx context.Context, workspaceID, id, nodeID, iteration string) ([]StepRecord, error)
 	// Payload returns a large value.
 	Payload(ctx context.Context, workspaceID, hash string) ([]byte, error)
-	// Children returns the executions started by a node.
+	// Child returns an execution's row as it is now.
 	Child(ctx context.Context, workspaceID, id string) (*Execution, error)
+	// Statuses returns where executions stand; those that are gone are left out.
+	Statuses(ctx context.Context, workspaceID string, ids []string) (map[string]Status, error)
 }
 
 // Filter narrows a list of executions. Zero fields do not narrow.
