@@ -41,9 +41,11 @@ func mayImport() map[string]string {
 		"workflow":  "fault access event node schema expr workspace schedule",
 		"execution": "fault access event node schema workflow",
 
-		"engine":  "fault jsonvalue event node expr workflow execution",
-		"agent":   "fault node llm tool schema",
-		"trigger": "fault access event node schedule workflow execution",
+		"engine":    "fault jsonvalue event node expr workflow execution",
+		"agent":     "fault node llm tool schema",
+		"retention": "execution",
+		"backup":    "fault",
+		"trigger":   "fault access event node schedule workflow execution",
 
 		"store":          adapter,
 		"api":            adapter,

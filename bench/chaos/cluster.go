@@ -18,7 +18,10 @@ import (
 const (
 	killEvery = 1500 * time.Millisecond // at random between nothing and this
 	frozenFor = 14 * time.Second        // longer than a lease
+	thawedFor = 3 * time.Second         // to notice that the lease is lost
 	takeover  = time.Minute             // when a take-over is given up
+	comeEvery = 250 * time.Millisecond  // executions are started, at most comeMost at a time
+	comeMost  = 10
 )
 
 // cluster is one server that only serves, and workers that are killed.
@@ -102,9 +105,6 @@ func (k *cluster) hire(ctx context.Context) error {
 
 func (k *cluster) dismiss() {
 	for _, w := range k.workers {
-		if strings.Contains(w.Log(), "lease lost") {
-			k.sum.dropped++
-		}
 		_ = w.Stop() // it has done what it was there for
 	}
 }
@@ -138,7 +138,7 @@ func (k *cluster) storm(ctx context.Context, workflow string) error {
 
 // keepComing starts executions whenever fewer than so many are under way.
 func (k *cluster) keepComing(ctx context.Context, workflow string) {
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(comeEvery)
 	defer tick.Stop()
 	for round := 0; ctx.Err() == nil; round++ {
 		if err := k.load(context.WithoutCancel(ctx), workflow, round); err != nil {
@@ -160,7 +160,7 @@ func (k *cluster) load(ctx context.Context, workflow string, round int) error {
 	if err := k.db.Read().QueryRowContext(ctx, `SELECT count(*) FROM executions WHERE status IN ('pending', 'running', 'waiting')`).Scan(&open); err != nil {
 		return err
 	}
-	missing := min(max(0, k.executions-open), 20)
+	missing := min(max(0, k.executions-open), comeMost)
 	errs := make([]error, missing)
 	var all sync.WaitGroup
 	for i := range missing {
@@ -219,19 +219,29 @@ func (k *cluster) strike(ctx context.Context, freeze bool) error {
 	return k.hire(ctx)
 }
 
-// thaw lets a frozen worker go on after its lease and gives it a little time.
+// thaw lets a frozen worker go on after its lease, gives it time to notice,
+// and sends it home: another has its place.
 func (k *cluster) thaw(ctx context.Context, w *studio.Studio) {
-	timer := time.NewTimer(frozenFor)
+	rest(ctx, frozenFor)
+	err := w.Thaw()
+	rest(ctx, thawedFor)
+	noticed := strings.Contains(w.Log(), "lease lost")
+	err = errors.Join(err, w.Stop())
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.errs = append(k.errs, err)
+	if noticed {
+		k.sum.dropped++
+	}
+}
+
+func rest(ctx context.Context, long time.Duration) {
+	timer := time.NewTimer(long)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	err := w.Thaw()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.errs = append(k.errs, err)
-	k.workers = append(k.workers, w)
 }
 
 func (k *cluster) heldBy(ctx context.Context, worker string) (ids []string, err error) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"agentstudio/internal/account"
@@ -19,6 +20,7 @@ import (
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/outbound"
+	"agentstudio/internal/retention"
 	"agentstudio/internal/store"
 	"agentstudio/internal/tool"
 	"agentstudio/internal/trigger"
@@ -63,9 +65,11 @@ type App struct {
 	engine   *engine.Engine
 	dispatch dispatch
 	triggers *trigger.Runner
-	outside  *outbound.Client
-	usage    *usageWriter
-	running  chan struct{} // closed when Run takes executions
+	// retention removes what was kept long enough.
+	retention *retention.Keeper
+	outside   *outbound.Client
+	usage     *usageWriter
+	running   chan struct{} // closed when Run takes executions
 }
 
 func (a *App) now() time.Time { return time.Now() }
@@ -126,10 +130,11 @@ func (a *App) wire(secrets [][]byte) error {
 		return err
 	}
 	journal := a.dispatch.journal
-	a.engine = engine.New(journal, library, a.Bus, a.dispatch.announce, journal, engine.Config{Worker: a.dispatch.worker, NewID: NewID, Log: a.opts.Log,
+	a.engine = engine.New(journal, library, a.Bus, a.dispatch.announce, journal, engine.Config{Worker: a.dispatch.worker, NewID: NewID, Log: a.opts.Log, Holds: a.dispatch.holds,
 		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second})
 	a.Executions = execution.NewService(journal, library, a.dispatch.announce, a.Bus.Brief(),
 		execution.Config{NewID: NewID, Leased: a.dispatch.leased, MaxTrigger: a.cfg.MaxBodyMiB << 20})
+	a.retention = retention.New(store.NewRetention(a.db), retention.Config{Days: a.cfg.RetentionDays, Log: a.opts.Log})
 	a.triggers = trigger.New(journal, a.Executions, a.Bus.Brief(), trigger.Config{Log: a.opts.Log, Armed: workflows.Armed(), Followed: journal.Followed()})
 	return nil
 }
@@ -150,8 +155,9 @@ func (a *App) Run(ctx context.Context) (err error) {
 	go func() { writer <- a.dispatch.journal.Run(writing) }()
 	accountant := make(chan struct{})
 	go func() { defer close(accountant); a.usage.run(writing) }()
-	keeper := make(chan struct{})
-	go func() { defer close(keeper); newHeapKeeper().run(writing) }()
+	keepers := sync.WaitGroup{}
+	keepers.Go(func() { newHeapKeeper().run(writing) })
+	keepers.Go(func() { a.retention.Run(writing) })
 	draining, cutOff := context.WithCancel(writing)
 	drained := make(chan struct{})
 	go func() {
@@ -181,6 +187,6 @@ func (a *App) Run(ctx context.Context) (err error) {
 	<-announced
 	stopWriting()
 	<-accountant
-	<-keeper
+	keepers.Wait()
 	return errors.Join(err, <-writer)
 }

@@ -49,6 +49,10 @@ type Config struct {
 	Log         *slog.Logger
 	Now         func() time.Time
 	NewID       func() string
+	// Holds reports whether this process may still run what it has claimed. A
+	// process that was stopped for a while asks before it reaches outside: by
+	// then others may have gone on. nil: always.
+	Holds func() bool
 }
 
 func (c *Config) fill() {
@@ -66,6 +70,9 @@ func (c *Config) fill() {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Holds == nil {
+		c.Holds = func() bool { return true }
 	}
 }
 

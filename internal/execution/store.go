@@ -67,6 +67,9 @@ type Payload struct {
 	Data []byte
 }
 
+// PayloadKey names a payload; the zero key stands before the first.
+type PayloadKey struct{ WorkspaceID, Hash string }
+
 // Journal is what an engine needs of the store. Every method is one
 // transaction and safe for concurrent use.
 type Journal interface {

@@ -127,12 +127,7 @@ func (s *Executions) Delete(ctx context.Context, workspaceID, id string) error {
 			}
 			return fault.New(fault.Conflict, "only finished executions can be deleted, and not while their end starts another: cancel it first, or try again in a moment")
 		}
-		for _, table := range []string{"node_executions", "execution_events", "execution_logs", "agent_steps", "execution_keys"} {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE execution_id = $1`, id); err != nil {
-				return err
-			}
-		}
-		return nil
+		return removeParts(ctx, tx, id)
 	})
 }
 

@@ -274,6 +274,11 @@ func wakeOf(x *execution.Execution) time.Time {
 
 func (b *bulk) commit(c *execution.Commit, now time.Time) []execution.Ticket {
 	for _, p := range c.Payloads {
+		key := [2]string{c.WorkspaceID, p.Hash}
+		if b.large[key] {
+			continue
+		}
+		b.large[key] = true
 		b.payloads.add(c.WorkspaceID, p.Hash, len(p.Data), string(p.Data), now.UnixMilli())
 	}
 	for _, n := range c.Nodes {

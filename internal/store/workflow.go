@@ -43,8 +43,8 @@ func (s *Workflows) Insert(ctx context.Context, workspaceID string, w *workflow.
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO workflows (id, workspace_id, user_id, name, description, search, status, tags, node_count, trigger_kinds,
-			version, published_version, parent_workflow_id, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, $12, $13, $14)`,
-			w.ID, workspaceID, w.UserID, r.name, r.description, r.search, string(w.Status), r.tags, r.nodes, r.triggers, w.Version, w.ParentWorkflowID, ms(w.CreatedAt), ms(w.UpdatedAt)); err != nil {
+			version, published_version, parent_workflow_id, created_at, updated_at, retention_days) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, $12, $13, $14, $15)`,
+			w.ID, workspaceID, w.UserID, r.name, r.description, r.search, string(w.Status), r.tags, r.nodes, r.triggers, w.Version, w.ParentWorkflowID, ms(w.CreatedAt), ms(w.UpdatedAt), w.Definition.Settings.RetentionDays); err != nil {
 			return err
 		}
 		if err := writeVersion(ctx, tx, w, w.UserID, message, r); err != nil {
@@ -102,8 +102,8 @@ func (s *Workflows) Save(ctx context.Context, workspaceID string, w *workflow.Wo
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE workflows SET name = $1, description = $2, search = $3, tags = $4, node_count = $5, trigger_kinds = $6,
-			version = $7, updated_at = $8 WHERE id = $9 AND workspace_id = $10`,
-			r.name, r.description, r.search, r.tags, r.nodes, r.triggers, w.Version, ms(w.UpdatedAt), w.ID, workspaceID); err != nil {
+			version = $7, updated_at = $8, retention_days = $9 WHERE id = $10 AND workspace_id = $11`,
+			r.name, r.description, r.search, r.tags, r.nodes, r.triggers, w.Version, ms(w.UpdatedAt), w.Definition.Settings.RetentionDays, w.ID, workspaceID); err != nil {
 			return err
 		}
 		if err := writeVersion(ctx, tx, w, a.UserID, message, r); err != nil {
