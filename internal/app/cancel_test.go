@@ -97,7 +97,7 @@ func (o *outside) letters(t *testing.T) (address string) {
 				return
 			}
 			all.Go(func() {
-				defer c.Close()
+				defer func() { _ = c.Close() }()
 				_, left := o.at("/mail")
 				first := o.come("/mail")
 				_, _ = io.WriteString(c, "220 slow.test ESMTP\r\n")
