@@ -16,11 +16,10 @@ import (
 
 // The pace of a cluster's chaos.
 const (
-	killEvery = 1500 * time.Millisecond // at random between nothing and this
-	frozenFor = 14 * time.Second        // longer than a lease
-	thawedFor = 3 * time.Second         // to notice that the lease is lost
-	takeover  = time.Minute             // when a take-over is given up
-	comeEvery = 250 * time.Millisecond  // executions are started, at most comeMost at a time
+	frozenFor = 14 * time.Second       // longer than a lease
+	thawedFor = 3 * time.Second        // to notice that the lease is lost
+	takeover  = time.Minute            // when a take-over is given up
+	comeEvery = 250 * time.Millisecond // executions are started, at most comeMost at a time
 	comeMost  = 10
 )
 
@@ -118,7 +117,7 @@ func (k *cluster) storm(ctx context.Context, workflow string) error {
 	defer enough()
 	freezes := k.freezes
 	for i := range k.kills + k.freezes {
-		timer := time.NewTimer(200*time.Millisecond + time.Duration(k.chaos.moments.Int64N(int64(killEvery))))
+		timer := time.NewTimer(k.every/8 + time.Duration(k.chaos.moments.Int64N(int64(k.every))))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

@@ -21,6 +21,7 @@ func main() {
 	flag.StringVar(&o.database, "database", "", "address of a PostgreSQL database: workers are killed instead of the one server")
 	flag.IntVar(&o.workers, "workers", 3, "with -database: how many run")
 	flag.IntVar(&o.freezes, "freezes", 0, "with -database: how often a worker is frozen past its lease and thawed")
+	flag.DurationVar(&o.every, "every", 1500*time.Millisecond, "with -database: the longest time between two kills")
 	flag.BoolVar(&o.accept, "accept", false, "kill while webhooks are being accepted, and look at each that was answered")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the random moments")
 	flag.Parse()
@@ -43,6 +44,7 @@ type options struct {
 	kills, executions int
 	workers, freezes  int
 	accept            bool
+	every             time.Duration
 	seed              uint64
 }
 

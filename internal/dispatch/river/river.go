@@ -162,6 +162,9 @@ func (d *Dispatcher) Run(ctx, drain context.Context, engine Engine) (err error) 
 	d.engine, d.drain, d.born = engine, drain, time.Now()
 	d.mu.Unlock()
 	if err := d.limited(ctx, func(ctx context.Context) error { return d.leases.Register(ctx, d.cfg.Worker) }); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before it had begun
+		}
 		return fmt.Errorf("register as a worker: %w", err)
 	}
 	d.renewed(d.born)
