@@ -12,6 +12,7 @@ import (
 	"agentstudio/internal/account"
 	"agentstudio/internal/bus/memory"
 	"agentstudio/internal/config"
+	"agentstudio/internal/courier"
 	"agentstudio/internal/engine"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/llm"
@@ -63,6 +64,8 @@ type App struct {
 	engine   *engine.Engine
 	dispatch dispatch
 	triggers *trigger.Runner
+	courier  *courier.Courier
+	links    *execution.Links
 	outside  *outbound.Client
 	usage    *usageWriter
 	running  chan struct{} // closed when Run takes executions
@@ -130,6 +133,8 @@ func (a *App) wire(secrets [][]byte) error {
 		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second})
 	a.Executions = execution.NewService(journal, library, a.dispatch.announce, a.Bus.Brief(),
 		execution.Config{NewID: NewID, Leased: a.dispatch.leased, MaxTrigger: a.cfg.MaxBodyMiB << 20})
+	a.links = execution.NewLinks(secrets)
+	a.courier = courier.New(journal, a.opts.Mailer, a.links, courier.Config{PublicURL: a.cfg.PublicURL, Log: a.opts.Log, Asked: journal.Asked()})
 	a.triggers = trigger.New(journal, a.Executions, a.Bus.Brief(), trigger.Config{Log: a.opts.Log, Armed: workflows.Armed(), Followed: journal.Followed()})
 	return nil
 }
@@ -150,6 +155,8 @@ func (a *App) Run(ctx context.Context) (err error) {
 	go func() { writer <- a.dispatch.journal.Run(writing) }()
 	accountant := make(chan struct{})
 	go func() { defer close(accountant); a.usage.run(writing) }()
+	letters := make(chan error, 1)
+	go func() { letters <- a.courier.Run(ctx) }()
 	keeper := make(chan struct{})
 	go func() { defer close(keeper); newHeapKeeper().run(writing) }()
 	draining, cutOff := context.WithCancel(writing)
@@ -182,5 +189,5 @@ func (a *App) Run(ctx context.Context) (err error) {
 	stopWriting()
 	<-accountant
 	<-keeper
-	return errors.Join(err, <-writer)
+	return errors.Join(err, <-letters, <-writer)
 }

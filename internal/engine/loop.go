@@ -275,7 +275,7 @@ func (r *run) lookAtChildren(ctx context.Context) error {
 			continue
 		}
 		delete(r.waiting, t)
-		n.resume = &resume{childOutcome(x, err)}
+		n.resume = &resume{Resume: childOutcome(x, err)}
 		r.ready = append(r.ready, t)
 	}
 	return nil
