@@ -23,10 +23,11 @@ func main() {
 	binary := flag.String("binary", "bin/agentstudio", "the built binary")
 	executions := flag.Int("executions", 4000, "executions of the chain at saturation")
 	calls := flag.Int("calls", 4000, "calls of the webhook")
+	crowd := flag.Int("waiting", 0, "measure only so many executions that wait, and their timers")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	if err := run(ctx, os.Stdout, *binary, *executions, *calls); err != nil {
+	if err := run(ctx, os.Stdout, *binary, *executions, *calls, *crowd); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -35,7 +36,7 @@ func main() {
 // figure is one line of the table.
 type figure struct{ what, measured, target string }
 
-func run(ctx context.Context, out io.Writer, binary string, executions, calls int) (err error) {
+func run(ctx context.Context, out io.Writer, binary string, executions, calls, crowd int) (err error) {
 	dir, err := os.MkdirTemp("", "studio-bench-")
 	if err != nil {
 		return err
@@ -48,7 +49,11 @@ func run(ctx context.Context, out io.Writer, binary string, executions, calls in
 	defer func() { err = cmp.Or(err, s.Stop()) }()
 	b := &bench{Studio: s}
 	b.add("start to ready (data directory there), median of 5", fmt.Sprintf("%d ms", ready.Milliseconds()), "≤ 300 ms")
-	for _, measure := range []func(context.Context) error{b.idle, b.latency, b.chain(executions), b.children(executions), b.webhook(calls), b.fanOut, b.waiting} {
+	measures := []func(context.Context) error{b.idle, b.latency, b.chain(executions), b.children(executions), b.webhook(calls), b.fanOut, b.waiting}
+	if crowd > 0 {
+		measures = []func(context.Context) error{b.idle, b.crowd(crowd)}
+	}
+	for _, measure := range measures {
 		if err := measure(ctx); err != nil {
 			return err
 		}
