@@ -64,7 +64,8 @@ func (r *run) leave(ctx context.Context, name string, c llm.Block) (allowed llm.
 		args = json.RawMessage("{}")
 	}
 	refusal, needed := r.settings.Permissions.judge(t)
-	if refusal != "" || !needed || r.runner.tools.Validate(c.Name, args) != nil {
+	fits := r.runner.tools.Validate(c.Name, args) == nil // else do says what is wrong
+	if refusal != "" || !needed || !fits {
 		return c, refusal, nil, nil
 	}
 	answer, err := r.call.Answer(ctx, name)
@@ -93,7 +94,7 @@ func (r *run) who() string {
 	return "The agent"
 }
 
-// rest is how long the run has waited for people until now.
+// rested adds how long people took to answer what a turn had asked.
 func (r *run) rested(ctx context.Context, turn int, calls []llm.Block) error {
 	var from, to int64
 	for i := range calls {

@@ -203,3 +203,50 @@ func TestCallbacksHaveALimit(t *testing.T) {
 		t.Errorf("whoever guesses is told %d", status)
 	}
 }
+
+func TestLettersOutliveAMailServerThatIsDown(t *testing.T) {
+	s := open(t, options{})
+	w := s.team()
+	s.mail.mu.Lock()
+	s.mail.down = true
+	s.mail.mu.Unlock()
+	s.asking(w.editor.token, w.id, `{"message":"m","approvers":["`+w.admin.email+`"]}`)
+	letters := func() (n int) {
+		s.mail.mu.Lock()
+		defer s.mail.mu.Unlock()
+		for _, letter := range s.mail.letters[w.admin.email] {
+			if strings.Contains(letter, "Your decision") {
+				n++
+			}
+		}
+		return n
+	}
+	waits := func(attempts int) bool {
+		var n int
+		if err := s.db.Read().QueryRowContext(t.Context(), `SELECT count(*) FROM letters WHERE attempts >= $1`, attempts).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n == 1
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for !waits(1) {
+		if time.Now().After(deadline) {
+			t.Fatal("the letter was not tried")
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	s.mail.mu.Lock()
+	s.mail.down = false
+	s.mail.mu.Unlock()
+	s.clock.pass(3 * time.Minute)
+	for letters() == 0 || waits(0) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d letters came, kept: %t", letters(), waits(0))
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	s.clock.pass(time.Hour)
+	if n := letters(); n != 1 {
+		t.Errorf("%d letters came", n)
+	}
+}

@@ -30,7 +30,8 @@ func (b *bulk) ask(a *execution.Ask) {
 	}
 }
 
-// askChanges settles what the commits of a group say about earlier asks.
+// askChanges settles what a commit says about asks, its own included: a node
+// may ask in the very commit that ends its execution.
 func (b *bulk) askChanges(ctx context.Context, c *execution.Commit) error {
 	for _, n := range c.Taken {
 		if _, err := b.tx.ExecContext(ctx, `UPDATE asks SET taken = 1 WHERE execution_id = $1 AND node_id = $2 AND iteration = $3 AND status = 'answered' AND taken = 0`,

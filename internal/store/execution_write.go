@@ -152,15 +152,19 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 			}
 			tickets = append(tickets, b.commit(w.commit, s.now())...)
 			asked = asked || len(w.commit.Asks) > 0
-			if err := b.askChanges(ctx, w.commit); err != nil {
-				return err
-			}
 			if w.commit.Head != nil && w.commit.Head.Status.Over() {
 				ends = append(ends, w.commit)
 			}
 		}
 		if err := b.flush(ctx); err != nil {
 			return err
+		}
+		for i, w := range group {
+			if held[i] && w.commit != nil {
+				if err := b.askChanges(ctx, w.commit); err != nil {
+					return err
+				}
+			}
 		}
 		if followed, err = b.followUps(ctx, ends, s.now()); err != nil {
 			return err
