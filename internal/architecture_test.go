@@ -39,10 +39,11 @@ func mayImport() map[string]string {
 		"signature": "",
 		"schedule":  "fault node",
 		"workflow":  "fault access event node schema expr workspace schedule",
-		"execution": "fault access event node schema workflow",
+		"execution": "fault access event node schema workspace workflow",
 
 		"engine":    "fault jsonvalue event node expr workflow execution",
 		"agent":     "fault node llm tool schema",
+		"courier":   "fault execution",
 		"retention": "execution",
 		"backup":    "fault",
 		"trigger":   "fault access event node schedule workflow execution",

@@ -59,6 +59,9 @@ type Output struct {
 	Usage      llm.Usage
 	CostMicros *int64 // nil when a part of it has no known price
 	Demo       bool
+	// Asks, when there are any, is all there is: people are to be asked before
+	// the run goes on. Run it again when one of them is answered.
+	Asks []node.Ask
 }
 
 // Runner runs agents. It is safe for concurrent use.
@@ -89,20 +92,11 @@ func (r *Runner) Run(ctx context.Context, c node.Call, s Settings, prompt []llm.
 	run.messages = []llm.Message{{Role: llm.User, Content: prompt}}
 	run.unsaid = run.messages
 	if s.Limits.Timeout > 0 {
-		began, err := run.begin(ctx)
-		if err != nil {
+		if run.began, err = run.begin(ctx); err != nil {
 			return nil, err
 		}
-		limit := fault.New(fault.Timeout, "the agent reached its limit of %s", s.Limits.Timeout).WithCode("time_limit")
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, began.Add(s.Limits.Timeout), limit)
-		defer cancel()
 	}
-	out, err := run.loop(ctx)
-	if cause := context.Cause(ctx); err != nil && cause != nil && fault.As(cause) != nil {
-		return nil, cause
-	}
-	return out, err
+	return run.loop(ctx)
 }
 
 // prepare checks the settings before anything is asked.

@@ -242,13 +242,11 @@ func TestPermissionsAndFaultyCallsAreToldToTheModel(t *testing.T) {
 		want        string
 		failed      bool
 	}{
-		"risky":            {"fire", nil, agent.Permissions{}, "needs a person's approval", true},
 		"risky, auto":      {"fire", nil, agent.Permissions{Mode: agent.ModeAuto}, "fired", false},
 		"risky, allowed":   {"fire", nil, agent.Permissions{Allow: []string{"fire"}}, "fired", false},
 		"deny wins":        {"note", nil, agent.Permissions{Mode: agent.ModeAuto, Allow: []string{"note"}, Deny: []string{"note"}}, "denied", true},
 		"planning":         {"note", nil, agent.Permissions{Mode: agent.ModePlan}, "planning", true},
 		"planning, looks":  {"look", nil, agent.Permissions{Mode: agent.ModePlan}, "seen", false},
-		"asks":             {"look", nil, agent.Permissions{Mode: agent.ModeAuto, Ask: []string{"look"}}, "approval", true},
 		"fails":            {"broken", nil, agent.Permissions{}, "the service is down", true},
 		"not there":        {"lok", nil, agent.Permissions{}, "did you mean look", true},
 		"arguments":        {"look", map[string]any{"txt": 1}, agent.Permissions{}, `"txt"`, true},

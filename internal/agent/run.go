@@ -32,6 +32,9 @@ type run struct {
 	warned   bool
 	repaired bool
 	repeats  repeats
+	began    time.Time  // with a limit of time
+	waited   int64      // for people, in nanoseconds: it does not count
+	asks     []node.Ask // what people are to be asked before it goes on
 }
 
 // begin returns when the run began, in whichever process that was.
@@ -47,6 +50,22 @@ func (r *run) begin(ctx context.Context) (time.Time, error) {
 		return at, fmt.Errorf("read when the agent began: %w", err)
 	}
 	return at, nil
+}
+
+// bounded gives what is done now the time that is left of the limit. What was
+// done before is not held against it again.
+func (r *run) bounded(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	limit := r.settings.Limits.Timeout
+	if limit <= 0 {
+		return ctx, func() {}, nil
+	}
+	over := fault.New(fault.Timeout, "the agent reached its limit of %s", limit).WithCode("time_limit")
+	end := r.began.Add(limit + time.Duration(r.waited))
+	if !r.runner.now().Before(end) {
+		return nil, nil, over
+	}
+	ctx, cancel := context.WithDeadlineCause(ctx, end, over)
+	return ctx, cancel, nil
 }
 
 func (r *run) loop(ctx context.Context) (*Output, error) {
@@ -67,6 +86,9 @@ func (r *run) loop(ctx context.Context) (*Output, error) {
 		case len(calls) > 0 && answer.StopReason != llm.MaxTokens:
 			if err := r.use(ctx, turn, calls); err != nil {
 				return nil, err
+			}
+			if len(r.asks) > 0 {
+				return &Output{Asks: r.asks}, nil
 			}
 		default:
 			out, err := r.finish(answer, turn)
@@ -114,8 +136,16 @@ func (r *run) turn(ctx context.Context, n int) (*llm.Response, error) {
 	request := r.request(n - 1)
 	step := node.Step{Name: fmt.Sprintf("turn-%d", n), Kind: "turn", Title: r.settings.Models[0], Input: map[string]any{"messages": r.unsaid}}
 	recorded, err := r.call.Step(ctx, step, func(ctx context.Context) (node.StepResult, error) {
+		ctx, cancel, err := r.bounded(ctx)
+		if err != nil {
+			return node.StepResult{}, err
+		}
+		defer cancel()
 		response, err := r.model.Generate(ctx, request, r.stream)
 		if err != nil {
+			if cause := context.Cause(ctx); cause != nil && fault.As(cause) != nil {
+				err = cause
+			}
 			return node.StepResult{}, err
 		}
 		mend(response.Message.Content)

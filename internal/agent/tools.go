@@ -18,40 +18,6 @@ import (
 // maxParallel bounds the tools of one turn that run at the same time.
 const maxParallel = 8
 
-// Mode says how freely an agent uses its tools.
-type Mode string
-
-// The modes.
-const (
-	ModeDefault Mode = "default" // risky tools need a person
-	ModeAuto    Mode = "auto"    // every listed tool may be used
-	ModePlan    Mode = "plan"    // nothing that changes anything
-)
-
-// Permissions say which tools an agent may use. Deny wins over everything.
-type Permissions struct {
-	Mode             Mode
-	Allow, Deny, Ask []string
-}
-
-// refusal says why a tool may not be used; "" when it may. A tool that needs
-// a person's word is refused for now: the model is told so.
-func (p Permissions) refusal(t tool.Tool) string {
-	switch {
-	case slices.Contains(p.Deny, t.Name):
-		return "this tool is denied to you"
-	case p.Mode == ModePlan && t.Effect:
-		return "you are planning: tools that change something may not be used"
-	case slices.Contains(p.Ask, t.Name):
-		return "this tool needs a person's approval, and nobody can be asked here"
-	case slices.Contains(p.Allow, t.Name), p.Mode == ModeAuto:
-		return ""
-	case t.Risk == node.RiskHigh || t.Risk == node.RiskCritical:
-		return "this tool is risky and needs a person's approval, and nobody can be asked here"
-	}
-	return ""
-}
-
 // outcome is what a tool call leaves in the record.
 type outcome struct {
 	Text   string `json:"text"`
@@ -60,29 +26,34 @@ type outcome struct {
 }
 
 // use runs the calls of a turn side by side and gives their results back in
-// the order they were asked for.
+// the order they were asked for. When people are to be asked first, the others
+// run, and r.asks says what to wait for.
 func (r *run) use(ctx context.Context, turn int, calls []llm.Block) error {
 	for _, c := range calls {
 		if n := r.repeats.add(c); n >= r.settings.Limits.MaxRepeats {
 			return fault.New(fault.Invalid, "the agent called %s %d times in a row with the same arguments", c.Name, n).WithCode("loop_detected")
 		}
 	}
-	results := make([]llm.Block, len(calls))
-	errs := make([]error, len(calls))
-	slots := make(chan struct{}, maxParallel)
-	var all sync.WaitGroup
+	refusals := make([]string, len(calls))
+	waits := make([]bool, len(calls))
+	allowed := slices.Clone(calls)
+	r.asks = nil
 	for i, c := range calls {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			results[i], errs[i] = r.one(ctx, fmt.Sprintf("turn-%d/tool-%d", turn, i+1), c)
-		})
-	}
-	all.Wait()
-	for _, err := range errs {
-		if err != nil {
+		var ask *node.Ask
+		var err error
+		if allowed[i], refusals[i], ask, err = r.leave(ctx, toolStep(turn, i), c); err != nil {
 			return err
 		}
+		if waits[i] = ask != nil; waits[i] {
+			r.asks = append(r.asks, *ask)
+		}
+	}
+	if err := r.rested(ctx, turn, calls); err != nil {
+		return err
+	}
+	results, err := r.callAll(ctx, turn, allowed, refusals, waits)
+	if err != nil || len(r.asks) > 0 {
+		return err
 	}
 	message := llm.Message{Role: llm.Tool, Content: results}
 	r.messages = append(r.messages, message)
@@ -90,11 +61,44 @@ func (r *run) use(ctx context.Context, turn int, calls []llm.Block) error {
 	return nil
 }
 
+// callAll makes the calls that may be made now, side by side.
+func (r *run) callAll(ctx context.Context, turn int, calls []llm.Block, refusals []string, waits []bool) ([]llm.Block, error) {
+	results := make([]llm.Block, len(calls))
+	errs := make([]error, len(calls))
+	slots := make(chan struct{}, maxParallel)
+	var all sync.WaitGroup
+	for i, c := range calls {
+		if waits[i] {
+			continue
+		}
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			results[i], errs[i] = r.one(ctx, toolStep(turn, i), c, refusals[i])
+		})
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
+}
+
 // one runs a call as a durable step. Whatever the tool says, a failure
 // included, is for the model; an error ends the run.
-func (r *run) one(ctx context.Context, name string, c llm.Block) (llm.Block, error) {
+func (r *run) one(ctx context.Context, name string, c llm.Block, refusal string) (llm.Block, error) {
 	step := node.Step{Name: name, Kind: "tool", Title: c.Name, Input: c.Arguments}
 	recorded, err := r.call.Step(ctx, step, func(ctx context.Context) (node.StepResult, error) {
+		if refusal != "" {
+			return node.StepResult{Output: outcome{Text: refusal, Failed: true}, Failed: true}, nil
+		}
+		ctx, cancel, err := r.bounded(ctx)
+		if err != nil {
+			return node.StepResult{}, err
+		}
+		defer cancel()
 		o, usage := r.do(ctx, r.call.Key+"/"+name, c)
 		if err := ctx.Err(); err != nil {
 			return node.StepResult{}, context.Cause(ctx)
@@ -118,9 +122,6 @@ func (r *run) do(ctx context.Context, key string, c llm.Block) (outcome, node.Us
 	t, listed := r.tools[c.Name]
 	if !listed {
 		return refuse(fmt.Sprintf("there is no tool %q%s", c.Name, fault.DidYouMean(c.Name, r.settings.Tools)))
-	}
-	if why := r.settings.Permissions.refusal(t); why != "" {
-		return refuse(why)
 	}
 	args := c.Arguments
 	if len(bytes.TrimSpace(args)) == 0 {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 	"github.com/google/uuid"
 )
 
@@ -64,6 +65,8 @@ type Services struct {
 	// WebhookSecret returns the secret that a credential of a workspace holds.
 	// NotFound: there is none of the name.
 	WebhookSecret func(ctx context.Context, workspaceID, credential string) ([]byte, error)
+	// Links reads the links of letters to approvers; may be nil.
+	Links *execution.Links
 	// Models lists the models that can be named; may be nil.
 	Models func() []Model
 	// Limiter counts requests; nil counts in this process only.
@@ -151,6 +154,7 @@ func New(services Services, cfg Config) *Server {
 		s.limiter = NewLocalLimiter(cfg.Now)
 	}
 	s.document = sync.OnceValues(s.describe)
+	s.router.Use(middleware.GetHead) // inside: it asks the router
 	s.router.NotFound(s.notFound)
 	s.router.MethodNotAllowed(s.methodNotAllowed)
 	s.api = s.newHuma()
@@ -173,9 +177,12 @@ func (s *Server) routes() {
 	s.scheduleRoutes()
 	s.catalogueRoutes()
 	s.executionRoutes()
+	s.approvalRoutes()
 	s.streamRoutes()
 	s.socketRoutes()
 	s.hookRoutes()
+	s.callbackRoutes()
+	s.approvalLinkRoutes()
 }
 
 // ServeHTTP implements http.Handler.

@@ -124,7 +124,8 @@ func (s *Server) getExecution(ctx context.Context, by access.Actor, in *IDPath) 
 	if err != nil {
 		return nil, err
 	}
-	return &Body[ExecutionDetail]{ExecutionDetail{Execution: s.viewExecution(x), Nodes: views(nodes, viewNodeOf(in.ID)), NodesTotal: total}}, nil
+	out := ExecutionDetail{Execution: s.viewExecution(x), Nodes: views(nodes, viewNodeOf(in.ID)), NodesTotal: total}
+	return &Body[ExecutionDetail]{out}, s.viewWaiting(ctx, by, in.ID, pointers(out.Nodes)...)
 }
 
 func (s *Server) deleteExecution(ctx context.Context, by access.Actor, in *IDPath) (*none, error) {
@@ -141,7 +142,8 @@ func (s *Server) listNodes(ctx context.Context, by access.Actor, in *listNodesIn
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(items, total, in.Paging, viewNodeOf(in.ID)), nil
+	out := pageOf(items, total, in.Paging, viewNodeOf(in.ID))
+	return out, s.viewWaiting(ctx, by, in.ID, pointers(out.Body.Items)...)
 }
 
 type nodePath struct {
@@ -155,7 +157,8 @@ func (s *Server) getNode(ctx context.Context, by access.Actor, in *nodePath) (*B
 		return nil, err
 	}
 	out := NodeDetail{NodeExecution: viewNode(n.NodeRun), Input: n.Input, Steps: views(n.Steps, viewStep)}
-	return &Body[NodeDetail]{out}, nil
+	err = s.viewWaiting(ctx, by, in.ID, &out.NodeExecution)
+	return &Body[NodeDetail]{out}, err
 }
 
 func (s *Server) cancelExecution(ctx context.Context, by access.Actor, in *IDPath) (*oneExecution, error) {

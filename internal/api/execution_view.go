@@ -92,6 +92,8 @@ type NodeExecution struct {
 	OutputURL   string               `json:"output_url,omitempty" doc:"Where a large output can be read"`
 	Error       *execution.Error     `json:"error"`
 	Wait        *execution.Wait      `json:"wait,omitempty" doc:"What it waits for"`
+	CallbackURL string               `json:"callback_url,omitempty" doc:"The address it waits to be called on, once; shown to those who may execute"`
+	Approvals   []Approval           `json:"approvals,omitempty" doc:"What it asks people"`
 	Model       string               `json:"model,omitempty"`
 	Tokens      TokenCount           `json:"tokens"`
 	CostUSD     float64              `json:"cost_usd"`

@@ -164,3 +164,12 @@ func TestForwardedAddressesAreBelievedFromProxiesOnly(t *testing.T) {
 		s.do("POST", "/auth/request-otp", "", body, "X-Forwarded-For", "203.0.113.2").expect(http.StatusTooManyRequests)
 	}
 }
+
+func TestHeadIsAnsweredAsGetIs(t *testing.T) {
+	s := open(t, options{})
+	for path, want := range map[string]int{"/healthz": 200, "/openapi.json": 200, "/nowhere": 404, "/auth/me": 401} {
+		if a := s.do("HEAD", path, "", nil).expect(want); len(a.Body) > 0 {
+			t.Errorf("%s: a body came: %s", path, a.Body)
+		}
+	}
+}

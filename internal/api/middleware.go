@@ -17,7 +17,6 @@ import (
 	"agentstudio/internal/fault"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 )
 
 // call is what is known of the request in hand; made by outer, completed by
@@ -69,7 +68,7 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // outer is what every request passes through.
 func (s *Server) outer(next http.Handler) http.Handler {
-	inner := s.checkURL(s.cors(s.crossOrigin(middleware.GetHead(next))))
+	inner := s.checkURL(s.cors(s.crossOrigin(next)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{id: requestID(r, s.cfg.NewID), ip: s.clientIP(r), agent: agentOf(r), origin: s.originOf(r)}
 		c.by = access.Actor{IP: c.ip, UserAgent: c.agent}

@@ -201,6 +201,15 @@ func (t table) executionRequest(route string) (ask, bool) {
 	case "/executions/{id}/cancel POST", "/executions/{id}/pause POST", "/executions/{id}/resume POST":
 		path, _, _ := strings.Cut(strings.TrimPrefix(route, "/executions/{id}"), " ")
 		return ask{path: "/executions/" + t.waiting() + path}, true
+	case "/approvals GET":
+		return ask{path: "/approvals?workspace_id=" + t.w.id}, true
+	case "/executions/{id}/approvals/{node_id} POST":
+		id, _ := t.s.asking(t.w.owner.token, t.w.id, `{"message":"Go on?"}`)
+		return ask{path: "/executions/" + id + "/approvals/ok", body: `{"decision":"approve"}`}, true
+	case "/hooks/_callback/{key} POST":
+		return ask{path: "/hooks/_callback/" + t.s.called(t.w.owner.token, t.w.id, ""), raw: true, body: `{}`}, true
+	case "/hooks/_approval/{link} POST":
+		return ask{path: "/hooks/_approval/x.y", raw: true}, true
 	case "/executions/{id}/nodes/{node_execution_id} GET":
 		id, nodeID := t.finished()
 		return ask{path: "/executions/" + id + "/nodes/" + nodeID}, true

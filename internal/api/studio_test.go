@@ -18,6 +18,7 @@ import (
 	"agentstudio/internal/account"
 	"agentstudio/internal/api"
 	"agentstudio/internal/bus/memory"
+	"agentstudio/internal/courier"
 	"agentstudio/internal/dispatch/local"
 	"agentstudio/internal/engine"
 	"agentstudio/internal/execution"
@@ -80,11 +81,14 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 	if opts.config != nil {
 		opts.config(&cfg)
 	}
+	links := execution.NewLinks([][]byte{bytes.Repeat([]byte("k"), 32)})
+	post := courier.New(runs, s.mail, links, courier.Config{PublicURL: "http://studio.test", Log: quiet, Now: s.clock.now, Asked: runs.Asked(), Glance: time.Second})
 	s.server = api.New(api.Services{
 		Accounts:    accounts,
 		Workspaces:  workspace.NewService(store.NewWorkspaces(db), s.mail, workspace.Config{PublicURL: "http://studio.test", Now: s.clock.now}),
 		Workflows:   workflow.NewService(flows, kinds, library, s.bus, workflow.Config{NewID: newID, Now: s.clock.now}),
 		Executions:  execution.NewService(runs, library, disp, s.bus, execution.Config{NewID: newID, Leased: "local"}),
+		Links:       links,
 		Kinds:       kinds,
 		Codec:       workflow.NewCodec(),
 		Bus:         s.bus,
@@ -102,12 +106,12 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 			return nil, fault.New(fault.NotFound, "there is no credential %q", name)
 		},
 	}, cfg)
-	s.run(runs, disp, eng)
+	s.run(runs, disp, eng, post)
 	return s
 }
 
 // run starts what has goroutines and stops it when the test ends.
-func (s *studio) run(runs *store.Executions, disp *local.Dispatcher, eng *engine.Engine) {
+func (s *studio) run(runs *store.Executions, disp *local.Dispatcher, eng *engine.Engine, post *courier.Courier) {
 	ctx, cancel := context.WithCancel(context.Background())
 	writing, stopWriter := context.WithCancel(context.Background())
 	var writer, rest sync.WaitGroup
@@ -119,6 +123,11 @@ func (s *studio) run(runs *store.Executions, disp *local.Dispatcher, eng *engine
 	rest.Go(func() {
 		if err := disp.Run(ctx, ctx, eng); err != nil && ctx.Err() == nil {
 			s.t.Errorf("dispatcher: %v", err)
+		}
+	})
+	rest.Go(func() {
+		if err := post.Run(ctx); err != nil && ctx.Err() == nil {
+			s.t.Errorf("courier: %v", err)
 		}
 	})
 	s.http = httptest.NewServer(s.server)

@@ -13,6 +13,7 @@ import (
 	"agentstudio/internal/account"
 	"agentstudio/internal/bus/memory"
 	"agentstudio/internal/config"
+	"agentstudio/internal/courier"
 	"agentstudio/internal/engine"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/llm"
@@ -65,6 +66,8 @@ type App struct {
 	engine   *engine.Engine
 	dispatch dispatch
 	triggers *trigger.Runner
+	courier  *courier.Courier
+	links    *execution.Links
 	// retention removes what was kept long enough.
 	retention *retention.Keeper
 	outside   *outbound.Client
@@ -135,6 +138,8 @@ func (a *App) wire(secrets [][]byte) error {
 	a.Executions = execution.NewService(journal, library, a.dispatch.announce, a.Bus.Brief(),
 		execution.Config{NewID: NewID, Leased: a.dispatch.leased, MaxTrigger: a.cfg.MaxBodyMiB << 20})
 	a.retention = retention.New(store.NewRetention(a.db), retention.Config{Days: a.cfg.RetentionDays, Log: a.opts.Log})
+	a.links = execution.NewLinks(secrets)
+	a.courier = courier.New(journal, a.opts.Mailer, a.links, courier.Config{PublicURL: a.cfg.PublicURL, Log: a.opts.Log, Asked: journal.Asked()})
 	a.triggers = trigger.New(journal, a.Executions, a.Bus.Brief(), trigger.Config{Log: a.opts.Log, Armed: workflows.Armed(), Followed: journal.Followed()})
 	return nil
 }
@@ -158,6 +163,8 @@ func (a *App) Run(ctx context.Context) (err error) {
 	keepers := sync.WaitGroup{}
 	keepers.Go(func() { newHeapKeeper().run(writing) })
 	keepers.Go(func() { a.retention.Run(writing) })
+	letters := make(chan error, 1)
+	go func() { letters <- a.courier.Run(ctx) }()
 	draining, cutOff := context.WithCancel(writing)
 	drained := make(chan struct{})
 	go func() {
@@ -188,5 +195,5 @@ func (a *App) Run(ctx context.Context) (err error) {
 	stopWriting()
 	<-accountant
 	keepers.Wait()
-	return errors.Join(err, <-writer)
+	return errors.Join(err, <-letters, <-writer)
 }

@@ -19,6 +19,9 @@ type batch struct {
 	steps    []execution.StepRecord
 	children []execution.New
 	payloads []execution.Payload
+	asks     []execution.Ask
+	taken    []execution.NodeRef
+	closed   []execution.NodeRef
 	head     bool     // something in the head changed
 	replies  []func() // called after the commit
 	spilled  []*spilled
@@ -59,6 +62,10 @@ func nodeRunID(execution uuid.UUID, nodeID, iteration string) string {
 // record puts a node's row and event into the batch.
 func (r *run) record(n *nodeState, message string) {
 	r.keepRow(n)
+	if n.asked && n.run.Status.Over() {
+		n.asked = false
+		r.batch.closed = append(r.batch.closed, execution.NodeRef{NodeID: n.run.NodeID, Iteration: n.run.Iteration})
+	}
 	r.batch.head = true
 	r.emitNode(&n.run, message)
 }
@@ -81,7 +88,8 @@ func (r *run) commit(ctx context.Context, release bool) error {
 	}
 	r.batch = batch{}
 	c := execution.Commit{WorkspaceID: r.x.WorkspaceID, ExecutionID: r.x.ID, Epoch: r.x.Epoch, Nodes: b.takeRows(),
-		Events: b.events, Logs: b.logs, Steps: b.steps, Children: b.children, Payloads: b.payloads}
+		Events: b.events, Logs: b.logs, Steps: b.steps, Children: b.children, Payloads: b.payloads,
+		Asks: b.asks, Taken: b.taken, Closed: b.closed, CloseAsks: r.over && (r.asking || r.recovered)}
 	c.Head = &execution.Head{Status: r.x.Status, Output: r.output.raw, OutputRef: r.output.ref, Response: r.x.Response, Error: r.x.Error,
 		CompletedNodes: r.x.CompletedNodes, FailedNodes: r.x.FailedNodes, SkippedNodes: r.x.SkippedNodes, Usage: r.x.Usage,
 		StartedAt: r.x.StartedAt, CompletedAt: r.x.CompletedAt, WakeAt: r.x.WakeAt, LastSeq: r.x.LastSeq, Release: release}

@@ -30,6 +30,8 @@ type nodeState struct {
 	loop  *loop
 	// queued is set while the next commit writes the row.
 	queued bool
+	// asked is set while something that it asked for may need an answer.
+	asked bool
 	// resumed carries why a parked node goes on.
 	resume *resume
 }

@@ -21,6 +21,9 @@ type host struct {
 	scope expr.Env                        // made when first asked for
 	steps map[string]execution.StepRecord // of earlier lives, read when first asked for
 	read  bool
+
+	answers map[string]*node.Answer // to what earlier visits asked, read when first asked for
+	heard   bool
 }
 
 // maxLogs bounds the lines a run keeps before they are committed; further ones
@@ -150,7 +153,7 @@ func (h *host) known(ctx context.Context, name string) (*execution.StepRecord, e
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.read {
-		if r.recovered || h.visit.call.Attempt > 1 || h.visit.call.Resume != nil {
+		if r.mayKnow(h.visit) {
 			records, err := r.engine.journal.Steps(ctx, r.x.WorkspaceID, r.x.ID, h.visit.step.Node.ID, h.visit.task.frame.iteration)
 			if err != nil {
 				return nil, err

@@ -70,6 +70,7 @@ func (r *run) enterFrame(ctx context.Context, f *frame) error {
 		n := f.node(s.Index)
 		n.run = row
 		if !row.Status.Over() {
+			n.asked = row.Status == execution.NodeRunning || row.Wait != nil && len(row.Wait.Asks) > 0
 			continue
 		}
 		n.value = stored(row)
@@ -120,7 +121,7 @@ func (r *run) take(f *frame) {
 		switch {
 		case n.run.Status == execution.NodeWaiting && n.run.Wait != nil:
 			r.waiting[t] = n.run.Wait.Until
-			r.unseen = r.unseen || n.run.Wait.Reason == waitChild
+			r.unseen = r.unseen || n.run.Wait.Reason == waitChild || len(n.run.Wait.Asks) > 0
 			continue
 		case n.run.Status == execution.NodeRunning && s.Kind.OnCrash != node.CrashRerun && !s.Kind.Container:
 			r.settleFailure(t, fault.New(fault.Internal, "the process died while this node ran, and it may not be repeated").WithCode("crashed"))

@@ -288,7 +288,7 @@ func (r *run) lookAtChildren(ctx context.Context) error {
 			return err
 		}
 		delete(r.waiting, t)
-		t.state().resume = &resume{childOutcome(x, err)}
+		t.state().resume = &resume{Resume: childOutcome(x, err)}
 		r.ready = append(r.ready, t)
 		r.heard = r.now()
 	}

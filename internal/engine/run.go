@@ -46,7 +46,8 @@ type run struct {
 	again     bool // wanted again when it had just given up its lease
 	paused    bool
 	heard     time.Time // when a child began or ended last
-	unseen    bool      // a wait for a child was restored: the child may have ended
+	unseen    bool      // a wait was restored: what it is for may have come
+	asking    bool      // something was asked for from outside
 	broken    error     // something of ours failed: nothing more may be written
 
 	recovered bool // rows of an earlier life may exist
@@ -303,7 +304,7 @@ func (r *run) wakeDue() {
 		delete(r.waiting, t)
 		n := t.state()
 		if n.run.Wait != nil && n.run.Wait.Reason != waitRetry {
-			n.resume = &resume{node.Resume{Reason: waitTimer}}
+			n.resume = &resume{Resume: node.Resume{Reason: waitTimer}}
 		}
 		r.ready = append(r.ready, t)
 	}
@@ -375,7 +376,15 @@ func (r *run) readRow(ctx context.Context) error {
 		return nil
 	}
 	r.setPaused(x.PauseRequested)
-	return r.lookAtChildren(ctx)
+	return r.lookAround(ctx)
+}
+
+// lookAround finds out what has come of what nodes wait for.
+func (r *run) lookAround(ctx context.Context) error {
+	if err := r.lookAtChildren(ctx); err != nil {
+		return err
+	}
+	return r.lookAtAnswers(ctx)
 }
 
 func (r *run) setPaused(paused bool) {

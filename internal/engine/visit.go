@@ -17,14 +17,18 @@ import (
 
 // The reasons of waits.
 const (
-	waitTimer    = "timer"
-	waitRetry    = "retry"
-	waitCallback = "callback"
-	waitChild    = "child"
-	waitLoop     = "loop"
+	waitTimer  = "timer"
+	waitRetry  = "retry"
+	waitAnswer = "answer"
+	waitChild  = "child"
+	waitLoop   = "loop"
 )
 
-type resume struct{ node.Resume }
+// resume says why a node that had parked itself goes on.
+type resume struct {
+	node.Resume
+	answers []execution.Ask
+}
 
 // visit is one attempt at one node.
 type visit struct {
@@ -61,6 +65,7 @@ func (r *run) visit(t task) {
 		n.run.StartedAt = r.now()
 	}
 	v.call = r.callOf(t, s, n, v)
+	r.goOn(n)
 	n.resume = nil
 	if s.Kind.Instant || s.Kind.Container {
 		result, err := v.attempt(r.ctx)
@@ -225,7 +230,7 @@ func (r *run) settle(v *visit, result node.Result, err error) {
 	r.x.Usage.Model = ""
 	switch {
 	case result.Park != nil:
-		r.parkNode(t, result.Park)
+		r.parkNode(v, result.Park)
 	case result.Each != nil:
 		r.beginLoop(t, result.Each)
 	case result.Child != nil:
@@ -423,16 +428,4 @@ func (r *run) cancelNeedless(t task) {
 		t.frame.progress.Settle(execution.Settled{Step: i, Dead: true})
 	}
 	r.take(t.frame)
-}
-
-func (r *run) parkNode(t task, p *node.Park) {
-	n := t.state()
-	reason := waitTimer
-	if p.Key != "" {
-		reason = waitCallback
-	}
-	n.run.Status = execution.NodeWaiting
-	n.run.Wait = &execution.Wait{Reason: reason, Until: p.Until, Key: p.Key}
-	r.waiting[t] = p.Until
-	r.record(n, "")
 }

@@ -173,10 +173,10 @@ type NodeRun struct {
 
 // Wait is what a waiting node waits for.
 type Wait struct {
-	Reason string    `json:"reason"` // timer, retry, callback, child, loop
+	Reason string    `json:"reason"` // timer, retry, child, loop, or the kind of what it asks for
 	Until  time.Time `json:"until,omitzero"`
-	Key    string    `json:"key,omitempty"`
 	Child  string    `json:"child,omitempty"`
+	Asks   []string  `json:"asks,omitempty"` // the names of what it has asked for
 }
 
 // LogEntry is a line of an execution's log.

@@ -56,6 +56,11 @@ type Commit struct {
 	Steps       []StepRecord
 	Children    []New
 	Payloads    []Payload
+	Asks        []Ask     // asked now; those asked before under their names stay as they are
+	Taken       []NodeRef // nodes that go on with what was answered
+	Closed      []NodeRef // nodes that need no answers any more
+	// CloseAsks says that nothing of the execution needs an answer any more.
+	CloseAsks bool
 	// ErrorWorkflow is the workflow that the failure which this commit ends the
 	// execution with is to start; "" starts none.
 	ErrorWorkflow string
@@ -95,6 +100,11 @@ type Journal interface {
 	Steps(ctx context.Context, workspaceID, id, nodeID, iteration string) ([]StepRecord, error)
 	// Payload returns a large value.
 	Payload(ctx context.Context, workspaceID, hash string) ([]byte, error)
+	// Asks returns what a node has asked for; what nobody has answered by now
+	// has expired from then on, for everybody.
+	Asks(ctx context.Context, workspaceID, id, nodeID, iteration string, now time.Time) ([]Ask, error)
+	// Untaken returns the answers that no node has gone on with yet.
+	Untaken(ctx context.Context, workspaceID, id string) ([]Ask, error)
 	// Child returns an execution's row as it is now.
 	Child(ctx context.Context, workspaceID, id string) (*Execution, error)
 	// Statuses returns where executions stand; those that are gone are left out.
@@ -132,6 +142,7 @@ type LogFilter struct {
 // workspace owns an execution; every other method takes it first.
 type Store interface {
 	Journal
+	Asks
 	Workspace(ctx context.Context, id string) (string, error)
 	Find(ctx context.Context, workspaceID, id string) (*Execution, error)
 	List(ctx context.Context, workspaceID string, f Filter) (Page, error)

@@ -131,6 +131,9 @@ type Host interface {
 	// recorded outcome without running do. Names are unique within a node and
 	// iteration. An error of do is not recorded.
 	Step(ctx context.Context, step Step, do func(context.Context) (StepResult, error)) (json.RawMessage, error)
+	// Answer returns what came of an ask of this node and iteration; nil when
+	// it is not answered yet, or was not asked. An outcome never changes.
+	Answer(ctx context.Context, name string) (*Answer, error)
 }
 
 // Delta is a piece of streamed output.
@@ -224,7 +227,7 @@ type Arrival struct {
 
 // Resume tells a node that had parked itself why it goes on.
 type Resume struct {
-	Reason string // timer, callback, child
-	Data   any    // the callback's body or the child's output
-	Err    error  // the child's failure, or a fault of kind Timeout
+	Reason string // timer, answer, child
+	Data   any    // the child's output
+	Err    error  // the child's failure
 }

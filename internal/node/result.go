@@ -22,10 +22,8 @@ type Result struct {
 
 // Park leaves the node waiting; no goroutine and no memory is held.
 type Park struct {
-	Until time.Time // wake then; zero means only the key wakes it
-	Key   string    // wake when this key is called; may be empty
-	// OnTimeout is the reason given in Resume when Until passes; "" means "timer".
-	Reason string
+	Until time.Time // wake then; zero means only an answer wakes it
+	Asks  []Ask     // wake when one of them is answered or expired
 }
 
 // Iteration runs the node's body once per item.
@@ -80,10 +78,6 @@ func OutputOn(handles []string, v any) Result {
 
 // Sleep parks the node until the time; it then runs again with Resume.Reason "timer".
 func Sleep(until time.Time) Result { return Result{Park: &Park{Until: until}} }
-
-// Await parks the node until the key is called or the time passes (zero: no
-// limit); Resume.Reason is "callback" or, when time passed, "timer".
-func Await(key string, until time.Time) Result { return Result{Park: &Park{Until: until, Key: key}} }
 
 // Each runs the node's body for each item; the node's output is then
 // {items: [the rounds' outputs in the items' order], errors: [{index, error}]}.

@@ -52,7 +52,7 @@ type bulk struct {
 	writer *bulkWriter
 	tx     *sql.Tx
 
-	payloads, executions, nodes, steps, logs, events rows
+	payloads, executions, nodes, steps, logs, events, asks, approvers rows
 
 	scratch []byte             // what packs of events are written into
 	large   map[[2]string]bool // payloads gathered: each is written once
@@ -108,6 +108,9 @@ func newBulk(w *bulkWriter) *bulk {
 		steps:  rows{table: "agent_steps", columns: stepColumns, conflict: "ON CONFLICT (execution_id, node_id, iteration, name) DO NOTHING"},
 		logs:   rows{table: "execution_logs", columns: []string{"execution_id", "seq", "node_id", "iteration", "level", "message", "data", "at"}},
 		events: rows{table: "execution_events", columns: []string{"execution_id", "last_seq", "events"}},
+		// No target: the id and the name mean the same ask.
+		asks:      rows{table: "asks", columns: askColumns, conflict: "ON CONFLICT DO NOTHING"},
+		approvers: rows{table: "ask_approvers", columns: []string{"ask_id", "who"}, conflict: "ON CONFLICT DO NOTHING"},
 	}
 }
 
@@ -122,7 +125,7 @@ func (b *bulk) flush(ctx context.Context) error {
 }
 
 func (b *bulk) tables() []*rows {
-	return []*rows{&b.payloads, &b.executions, &b.nodes, &b.steps, &b.logs, &b.events}
+	return []*rows{&b.payloads, &b.executions, &b.nodes, &b.steps, &b.logs, &b.events, &b.asks, &b.approvers}
 }
 
 // chunkSizes are how many rows one statement inserts on SQLite, largest first.

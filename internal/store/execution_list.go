@@ -132,32 +132,34 @@ func (s *Executions) Delete(ctx context.Context, workspaceID, id string) error {
 }
 
 // Open returns executions that want an engine: those nobody has finished whose
-// time has come, most urgent first, and when the next one will (zero: none).
-// With running, those that were under way are among them: for a start after
-// the only process had ended.
+// time has come or that were answered, most urgent first, and when the next one
+// will (zero: none). With running, those that were under way are among them:
+// for a start after the only process had ended.
 func (s *Executions) Open(ctx context.Context, now time.Time, running bool, limit int) (tickets []execution.Ticket, next time.Time, err error) {
-	states := `'pending', 'waiting', 'paused'`
-	if running {
-		states = `'pending', 'waiting', 'paused', 'running'`
-	}
-	due := `(status = 'running' OR status = 'pending' AND wake_at <= $1 OR status = 'waiting' AND wake_at > 0 AND wake_at <= $1 OR cancel_requested = 1)`
-	result, err := s.db.Read().QueryContext(ctx, `SELECT id, workspace_id, priority FROM executions WHERE status IN (`+states+`) AND `+due+`
-		ORDER BY priority DESC, wake_at, id LIMIT $2`, now.UnixMilli(), limit)
+	// Each part goes by an index of its own (SQLite wants to be told the states
+	// of a partial one): what only waits is not looked at.
+	const fields = `SELECT id, workspace_id, priority, wake_at FROM executions WHERE status IN ` + openStates + ` AND `
+	parts := []string{fields + `status = 'pending' AND wake_at <= $1`, fields + `status = 'waiting' AND wake_at > 0 AND wake_at <= $1`,
+		fields + `cancel_requested = 1 AND ($3 = 1 OR status <> 'running')`,
+		`SELECT x.id, x.workspace_id, x.priority, x.wake_at FROM asks a CROSS JOIN executions x WHERE a.status = 'answered' AND a.taken = 0 AND x.id = a.execution_id AND x.status = 'waiting'`,
+		fields + `status = 'running' AND $3 = 1`}
+	result, err := s.db.Read().QueryContext(ctx, strings.Join(parts, ` UNION `)+` ORDER BY priority DESC, wake_at, id LIMIT $2`, now.UnixMilli(), limit, flag(running))
+	tickets, err = collect(result, err, func(row scanner) (t execution.Ticket, err error) {
+		var wake int64
+		err = row.Scan(&t.ID, &t.WorkspaceID, &t.Priority, &wake)
+		return t, err
+	})
 	if err != nil {
-		return nil, next, explain(err)
+		return nil, next, err
 	}
-	defer func() { _ = result.Close() }()
-	for result.Next() {
-		var t execution.Ticket
-		if err := result.Scan(&t.ID, &t.WorkspaceID, &t.Priority); err != nil {
+	for _, status := range []string{"pending", "waiting"} {
+		var at sql.NullInt64
+		if err := s.db.Read().QueryRowContext(ctx, `SELECT min(wake_at) FROM executions WHERE status IN `+openStates+` AND status = '`+status+`' AND wake_at > $1`, now.UnixMilli()).Scan(&at); err != nil {
 			return nil, next, explain(err)
 		}
-		tickets = append(tickets, t)
+		if at.Valid && (next.IsZero() || fromMillis(at.Int64).Before(next)) {
+			next = fromMillis(at.Int64)
+		}
 	}
-	if err := result.Err(); err != nil {
-		return nil, next, explain(err)
-	}
-	var at sql.NullInt64
-	err = s.db.Read().QueryRowContext(ctx, `SELECT min(wake_at) FROM executions WHERE status IN ('pending', 'waiting') AND wake_at > $1`, now.UnixMilli()).Scan(&at)
-	return tickets, fromMillis(at.Int64), explain(err)
+	return tickets, next, nil
 }

@@ -26,6 +26,7 @@ type Executions struct {
 	now     func() time.Time
 	bulk    *bulkWriter
 	follow  chan struct{} // an end has called for another execution
+	asked   chan struct{} // somebody is to be written to
 }
 
 // writing is one caller's part of a common transaction.
@@ -45,7 +46,7 @@ const (
 // NewExecutions returns the store. enqueue may be nil.
 func NewExecutions(db *DB, enqueue Enqueuer, now func() time.Time) *Executions {
 	return &Executions{db: db, enqueue: enqueue, queue: make(chan *writing, maxGroup), done: make(chan struct{}), now: now,
-		bulk: newBulkWriter(db), follow: make(chan struct{}, 1)}
+		bulk: newBulkWriter(db), follow: make(chan struct{}, 1), asked: make(chan struct{}, 1)}
 }
 
 // Run writes what callers hand in until ctx ends, then what is still queued.
@@ -126,7 +127,7 @@ func (s *Executions) write(group []*writing) {
 
 func (s *Executions) transaction(ctx context.Context, group []*writing) (refused map[*writing]error, err error) {
 	refused = map[*writing]error{}
-	followed := false
+	followed, asked := false, false
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		b := s.bulk.begin(tx)
 		var tickets []execution.Ticket
@@ -150,12 +151,20 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 				continue
 			}
 			tickets = append(tickets, b.commit(w.commit, s.now())...)
+			asked = asked || len(w.commit.Asks) > 0
 			if w.commit.Head != nil && w.commit.Head.Status.Over() {
 				ends = append(ends, w.commit)
 			}
 		}
 		if err := b.flush(ctx); err != nil {
 			return err
+		}
+		for i, w := range group {
+			if held[i] && w.commit != nil {
+				if err := b.askChanges(ctx, w.commit); err != nil {
+					return err
+				}
+			}
 		}
 		if followed, err = b.followUps(ctx, ends, s.now()); err != nil {
 			return err
@@ -164,6 +173,9 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 	})
 	if err == nil && followed {
 		poke(s.follow)
+	}
+	if err == nil && asked {
+		poke(s.asked)
 	}
 	return refused, err
 }
@@ -291,6 +303,9 @@ func (b *bulk) commit(c *execution.Commit, now time.Time) []execution.Ticket {
 		b.logs.add(c.ExecutionID, l.Seq, l.NodeID, l.Iteration, l.Level, l.Message, string(l.Data), millis(l.At))
 	}
 	b.pack(c.ExecutionID, c.Events)
+	for i := range c.Asks {
+		b.ask(&c.Asks[i])
+	}
 	var tickets []execution.Ticket
 	for i := range c.Children {
 		tickets = append(tickets, b.create(&c.Children[i]))

@@ -105,7 +105,12 @@ func (s *Retention) remove(ctx context.Context, selection string, args ...any) (
 
 // removeParts removes what belongs to an execution beside its row.
 func removeParts(ctx context.Context, tx *sql.Tx, id string) error {
-	for _, table := range []string{"node_executions", "execution_events", "execution_logs", "agent_steps", "execution_keys"} {
+	for _, table := range []string{"ask_approvers", "letters"} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE ask_id IN (SELECT id FROM asks WHERE execution_id = $1)`, id); err != nil {
+			return err
+		}
+	}
+	for _, table := range []string{"node_executions", "execution_events", "execution_logs", "agent_steps", "execution_keys", "asks"} {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE execution_id = $1`, id); err != nil {
 			return err
 		}

@@ -43,7 +43,7 @@ type agentLimits struct {
 }
 
 type agentPermissions struct {
-	Mode  string   `json:"mode,omitempty" jsonschema:"title=Mode,enum=default,enum=auto,enum=plan,default=default" jsonschema_description:"default holds risky tools back, auto lets the agent use every tool it lists, plan only those that change nothing."`
+	Mode  string   `json:"mode,omitempty" jsonschema:"title=Mode,enum=default,enum=auto,enum=plan,default=default" jsonschema_description:"default asks a person before a risky tool is used, auto lets the agent use every tool it lists, plan only those that change nothing."`
 	Allow []string `json:"allow,omitempty" jsonschema:"title=Allowed"`
 	Deny  []string `json:"deny,omitempty" jsonschema:"title=Denied"`
 	Ask   []string `json:"ask,omitempty" jsonschema:"title=Ask a person"`
@@ -97,6 +97,9 @@ func agentKind(runner Agent) node.Type {
 		Effect:      true, Risk: node.RiskMedium, Timeout: 30 * time.Minute,
 		Docs: `Asks a model, runs the tools it wants and gives it their results, until it answers. Every answer and every tool result is kept as it comes: an agent whose process dies goes on from there.
 
+A tool under ` + "`permissions.ask`" + `, and in the mode default a risky one, waits for a person, who may change its arguments. A refusal
+is told to the model with the comment. Waiting costs nothing and does not count against the limit of seconds.
+
 Answers ` + "`{text, data?, model, stop_reason, steps, usage, cost_usd}`" + `; ` + "`data`" + ` is the answer as a value when there is an ` + "`output_schema`" + `, ` + "`cost_usd`" + ` is null when no price is known, and ` + "`demo: true`" + ` marks answers of the offline demo model.
 
 ` + "```yaml" + `
@@ -118,6 +121,9 @@ config:
 		out, err := runner.Run(ctx, c, settings, cfg.blocks())
 		if err != nil {
 			return node.Result{}, err
+		}
+		if len(out.Asks) > 0 {
+			return node.Await(out.Asks...), nil
 		}
 		return node.Output("", answerOf(out)), nil
 	})

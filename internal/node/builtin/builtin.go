@@ -56,6 +56,7 @@ func Kinds(deps Deps) []node.Type {
 		split(),
 		merge(),
 		wait(deps.Now),
+		approval(deps.Now),
 		stop(),
 		webSearch(deps.Search, deps.Library),
 		webRead(deps.Read, deps.Library),

@@ -35,7 +35,8 @@ type story struct {
 		Data   any    `json:"data"`
 		Failed string `json:"failed"`
 	} `json:"resume"`
-	Depth int `json:"depth"`
+	Answers map[string]node.Answer `json:"answers"`
+	Depth   int                    `json:"depth"`
 }
 
 type arrival struct {
@@ -49,7 +50,7 @@ type outcome struct {
 	Output  any              `json:"output,omitempty"`
 	Handles []string         `json:"handles,omitempty"`
 	Until   string           `json:"until,omitempty"`
-	Key     string           `json:"key,omitempty"`
+	Asks    []node.Ask       `json:"asks,omitempty"`
 	Each    map[string]any   `json:"each,omitempty"`
 	Child   *node.ChildStart `json:"child,omitempty"`
 	Stop    *node.StopOrder  `json:"stop,omitempty"`
@@ -127,6 +128,7 @@ func tell(t *testing.T, kind node.Type, s story) outcome {
 		}
 	}
 	host := nodetest.New(map[string]any{"input": s.Input, "trigger": s.Trigger, "nodes": map[string]any{}, "vars": map[string]any{}})
+	host.Answers = s.Answers
 	result, err := kind.Run(context.Background(), call(host, s), cfg)
 	out.Logs = host.Logs()
 	if err != nil {
@@ -181,7 +183,7 @@ func describeResult(t *testing.T, out *outcome, r node.Result) {
 		out.Tokens = &r.Usage
 	}
 	if r.Park != nil {
-		out.Key = r.Park.Key
+		out.Asks = r.Park.Asks
 		if !r.Park.Until.IsZero() {
 			out.Until = r.Park.Until.Format(time.RFC3339)
 		}

@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"agentstudio/internal/fault"
@@ -13,7 +14,7 @@ const longestWait = 366 * 24 * time.Hour
 type waitConfig struct {
 	Seconds        *float64 `json:"seconds,omitempty" jsonschema:"title=Seconds,minimum=0"`
 	Until          string   `json:"until,omitempty" jsonschema:"title=Until" jsonschema_description:"A moment such as 2027-01-31T09:00:00Z."`
-	Callback       bool     `json:"callback,omitempty" jsonschema:"title=Until called" jsonschema_description:"Wait until the callback address of this node is called; its body is the output."`
+	Callback       bool     `json:"callback,omitempty" jsonschema:"title=Until called" jsonschema_description:"Wait until the callback address of this node is called; the call is the output."`
 	TimeoutSeconds float64  `json:"timeout_seconds,omitempty" jsonschema:"title=At most,minimum=0" jsonschema_description:"With callback: fail when nobody has called by then."`
 }
 
@@ -37,21 +38,21 @@ func wait(now func() time.Time) node.Type {
 		Description: "Waits for a time, until a moment, or until it is called.",
 		Risk:        node.RiskLow,
 		Docs: `While it waits nothing runs and nothing is held: a restart changes nothing. After seconds or until it passes on what
-arrived; after a callback it answers the callback's body, and fails when timeout_seconds passed before.
+arrived.
+
+With callback it opens an address that is good for one call, by GET or POST, and shows it as ` + "`callback_url`" + ` of the node. It then answers
+the call as ` + "`{method, query, headers, body}`" + `: the body is parsed when it is JSON or a form. When timeout_seconds passed before,
+it fails with the code callback_timeout.
 
 ` + "```yaml" + `
-config: {seconds: 3600}
+config: {callback: true, timeout_seconds: 86400}
 ` + "```",
-	}, func(_ context.Context, c node.Call, cfg waitConfig) (node.Result, error) {
-		if c.Resume != nil {
-			return resumed(c, cfg)
-		}
+	}, func(ctx context.Context, c node.Call, cfg waitConfig) (node.Result, error) {
 		if cfg.Callback {
-			var until time.Time
-			if cfg.TimeoutSeconds > 0 {
-				until = now().Add(seconds(cfg.TimeoutSeconds))
-			}
-			return node.Await(c.Key, until), nil
+			return cfg.called(ctx, c, now())
+		}
+		if c.Resume != nil {
+			return node.Output("", c.Input), c.Resume.Err
 		}
 		until, err := cfg.end(now())
 		if err != nil {
@@ -64,16 +65,23 @@ config: {seconds: 3600}
 	})
 }
 
-func resumed(c node.Call, cfg waitConfig) (node.Result, error) {
+// called answers the call of the node's address, or waits for it. A retry
+// opens a new address: the one before has expired.
+func (c waitConfig) called(ctx context.Context, call node.Call, now time.Time) (node.Result, error) {
+	ask := node.Ask{Name: fmt.Sprintf("callback-%d", call.Attempt), Kind: "callback", Callable: true}
+	answer, err := call.Answer(ctx, ask.Name)
 	switch {
-	case c.Resume.Err != nil:
-		return node.Result{}, c.Resume.Err
-	case !cfg.Callback:
-		return node.Output("", c.Input), nil
-	case c.Resume.Reason == "callback":
-		return node.Output("", c.Resume.Data), nil
+	case err != nil:
+		return node.Result{}, err
+	case answer == nil:
+		if c.TimeoutSeconds > 0 {
+			ask.Until = now.Add(seconds(c.TimeoutSeconds))
+		}
+		return node.Await(ask), nil
+	case answer.Expired:
+		return node.Result{}, fault.New(fault.Timeout, "nobody called back within %g seconds", c.TimeoutSeconds).WithCode("callback_timeout")
 	}
-	return node.Result{}, fault.New(fault.Timeout, "nobody called back within %g seconds", cfg.TimeoutSeconds).WithCode("callback_timeout")
+	return node.Output("", answer.Data), nil
 }
 
 func (c waitConfig) end(now time.Time) (time.Time, error) {

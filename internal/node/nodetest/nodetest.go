@@ -23,6 +23,8 @@ type Host struct {
 	// Recorded holds the outcomes of steps by name, as a process that died
 	// would have left them. Steps that run are added.
 	Recorded map[string]json.RawMessage
+	// Answers holds what came of asks, by name.
+	Answers map[string]node.Answer
 
 	mu     sync.Mutex
 	logs   []Line
@@ -103,6 +105,16 @@ func (h *Host) Step(ctx context.Context, step node.Step, do func(context.Context
 	h.Recorded[step.Name] = output
 	h.steps = append(h.steps, Done{step, result})
 	return output, nil
+}
+
+// Answer returns the outcome that is set.
+func (h *Host) Answer(_ context.Context, name string) (*node.Answer, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if a, known := h.Answers[name]; known {
+		return &a, nil
+	}
+	return nil, nil //nolint:nilnil // not answered yet, as the contract says
 }
 
 // Logs returns the lines logged so far.
