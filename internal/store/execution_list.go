@@ -137,9 +137,10 @@ func (s *Executions) Delete(ctx context.Context, workspaceID, id string) error {
 // for a start after the only process had ended.
 func (s *Executions) Open(ctx context.Context, now time.Time, running bool, limit int) (tickets []execution.Ticket, next time.Time, err error) {
 	// Each part goes by an index of its own (SQLite wants to be told the states
-	// of a partial one): what only waits is not looked at.
+	// of a partial one): what only waits is not looked at, and of a crowd that is
+	// due at once only those due longest.
 	const fields = `SELECT id, workspace_id, priority, wake_at FROM executions WHERE status IN ` + openStates + ` AND `
-	parts := []string{fields + `status = 'pending' AND wake_at <= $1`, fields + `status = 'waiting' AND wake_at > 0 AND wake_at <= $1`,
+	parts := []string{fields + `status = 'pending' AND wake_at <= $1`, `SELECT * FROM (` + fields + `status = 'waiting' AND wake_at > 0 AND wake_at <= $1 ORDER BY wake_at LIMIT $2) AS due`,
 		fields + `cancel_requested = 1 AND ($3 = 1 OR status <> 'running')`,
 		`SELECT x.id, x.workspace_id, x.priority, x.wake_at FROM asks a CROSS JOIN executions x WHERE a.status = 'answered' AND a.taken = 0 AND x.id = a.execution_id AND x.status = 'waiting'`,
 		fields + `status = 'running' AND $3 = 1`}
