@@ -205,7 +205,7 @@ func (s *Service) Approvals(ctx context.Context, by access.Actor, workspaceID st
 	if err := by.Need(workspaceID, access.Read); err != nil {
 		return nil, 0, err
 	}
-	if by.Need(workspaceID, access.Execute) != nil {
+	if mayDecide := by.Need(workspaceID, access.Execute) == nil; !mayDecide {
 		return []Ask{}, 0, nil // nothing waits for those who may not decide
 	}
 	return s.store.AsksFor(ctx, workspaceID, names(by.UserID, by.Email, by.Roles[workspaceID]), limit, offset)
