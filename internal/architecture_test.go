@@ -54,6 +54,7 @@ func mayImport() map[string]string {
 		"dispatch/local": "fault execution",
 		"dispatch/river": "fault execution",
 		"bus/memory":     "event",
+		"bus/postgres":   "event bus/memory",
 		"llm/anthropic":  "fault llm",
 		"llm/openai":     "fault llm",
 		"llm/scripted":   "fault llm schema",
@@ -65,6 +66,7 @@ func mayImport() map[string]string {
 
 		// What only tests import.
 		"store/storetest":       "store",
+		"bus/bustest":           "event",
 		"node/nodetest":         "fault node expr",
 		"llm/llmtest":           "fault llm usage",
 		"dispatch/dispatchtest": "fault execution event",
