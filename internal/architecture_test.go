@@ -18,8 +18,8 @@ import (
 // floors, from the ground up; what stands beside a package on the same floor
 // is listed where it is allowed. A package that is missing here fails.
 func mayImport() map[string]string {
-	const contracts = "fault jsonvalue access event node tool llm schema expr"
-	const nouns = contracts + " workspace workflow execution account usage limit"
+	const contracts = "fault jsonvalue access event node tool llm schema expr signature"
+	const nouns = contracts + " workspace schedule workflow execution account usage limit"
 	const adapter = nouns // an adapter knows the nouns, never another adapter
 	return map[string]string{
 		"fault": "",
@@ -37,11 +37,16 @@ func mayImport() map[string]string {
 		"account":   "fault access",
 		"usage":     "",
 		"limit":     "",
-		"workflow":  "fault access event node schema expr workspace",
+		"signature": "",
+		"schedule":  "fault node",
+		"workflow":  "fault access event node schema expr workspace schedule",
 		"execution": "fault access event node schema workflow",
 
-		"engine": "fault jsonvalue event node expr workflow execution",
-		"agent":  "fault node llm tool schema",
+		"engine":    "fault jsonvalue event node expr workflow execution",
+		"agent":     "fault node llm tool schema",
+		"retention": "execution",
+		"backup":    "fault",
+		"trigger":   "fault access event node schedule workflow execution",
 
 		"store":          adapter,
 		"api":            adapter,
@@ -61,7 +66,7 @@ func mayImport() map[string]string {
 		"llm/anthropic":  "fault llm",
 		"llm/openai":     "fault llm",
 		"llm/scripted":   "fault llm schema",
-		"node/builtin":   "fault node llm tool schema agent blob demo outbound sandbox websearch webread",
+		"node/builtin":   "fault node llm tool schema schedule signature agent blob demo outbound sandbox websearch webread",
 		"tool/builtin":   "fault node tool schema blob demo outbound sandbox websearch webread",
 
 		"config": "fault",
@@ -125,7 +130,7 @@ func TestImportsPointDown(t *testing.T) {
 func TestGroundAndContractsUseNoAdapters(t *testing.T) {
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(p.ImportPath, "agentstudio/internal/")
-		if !slices.Contains([]string{"fault", "access", "event", "workspace", "account", "workflow", "execution", "usage"}, name) {
+		if !slices.Contains([]string{"fault", "access", "event", "workspace", "account", "schedule", "workflow", "execution", "usage"}, name) {
 			continue
 		}
 		for _, imported := range p.Imports {

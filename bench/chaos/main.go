@@ -18,9 +18,14 @@ func main() {
 	flag.IntVar(&o.kills, "kills", 20, "how often the server is killed")
 	flag.IntVar(&o.executions, "executions", 100, "executions under way at each kill")
 	flag.StringVar(&o.model, "model-server", "", "address of a server of bench/modelstub; empty: agents use the demo model")
+	flag.StringVar(&o.database, "database", "", "address of a PostgreSQL database: workers are killed instead of the one server")
+	flag.IntVar(&o.workers, "workers", 3, "with -database: how many run")
+	flag.IntVar(&o.freezes, "freezes", 0, "with -database: how often a worker is frozen past its lease and thawed")
+	flag.DurationVar(&o.every, "every", 1500*time.Millisecond, "with -database: the longest time between two kills")
+	flag.BoolVar(&o.accept, "accept", false, "kill while webhooks are being accepted, and look at each that was answered")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the random moments")
 	flag.Parse()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Minute)
 	defer cancel()
 	sum, err := run(ctx, o, rand.New(rand.NewPCG(o.seed, 0)))
 	if err != nil {
@@ -35,7 +40,11 @@ func main() {
 
 type options struct {
 	binary, model     string
+	database          string
 	kills, executions int
+	workers, freezes  int
+	accept            bool
+	every             time.Duration
 	seed              uint64
 }
 
@@ -49,6 +58,8 @@ type summary struct {
 	asked             int // committed turns that were asked for again
 	inFlight          int // effects of nodes in flight at a kill that ran again
 	ready, rest       []time.Duration
+	taken             []time.Duration // from the death of a worker until others run what it held
+	held, dropped     int             // executions that killed workers held; leases that frozen workers found lost
 }
 
 func (s *summary) clean() bool { return s.lost == 0 && s.again == 0 && s.asked == 0 }
@@ -61,7 +72,16 @@ lost executions: %d
 finished nodes run again: %d
 answered turns asked for again: %d
 nodes in flight that ran again, with the same key: %d
-restart → ready: median %s, worst %s
+%s`, s.kills, s.executions, s.finished, s.steps, s.lost, s.again, s.asked, s.inFlight, s.times())
+}
+
+func (s *summary) times() string {
+	if len(s.taken) > 0 {
+		return fmt.Sprintf(`executions held by workers when they died: %d; leases that frozen workers found lost: %d
+worker silent → what it held runs elsewhere: median %s, worst %s
+`, s.held, s.dropped, middle(s.taken), worst(s.taken))
+	}
+	return fmt.Sprintf(`restart → ready: median %s, worst %s
 restart → all of the killed executions done: median %s, worst %s
-`, s.kills, s.executions, s.finished, s.steps, s.lost, s.again, s.asked, s.inFlight, middle(s.ready), worst(s.ready), middle(s.rest), worst(s.rest))
+`, middle(s.ready), worst(s.ready), middle(s.rest), worst(s.rest))
 }

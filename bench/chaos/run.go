@@ -89,6 +89,12 @@ func run(ctx context.Context, o options, moments *rand.Rand) (sum *summary, err 
 			err = errors.Join(err, served)
 		}
 	}()
+	switch {
+	case o.database != "":
+		return &c.sum, c.cluster(ctx)
+	case o.accept:
+		return &c.sum, c.accepts(ctx)
+	}
 	return &c.sum, c.rounds(ctx)
 }
 
@@ -105,7 +111,7 @@ func (c *chaos) rounds(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.SignIn(ctx, "chaos@example.org"); err != nil {
+	if err := errors.Join(s.SignIn(ctx, "chaos@example.org"), s.UseKey(ctx)); err != nil {
 		return err
 	}
 	token := s.Token
@@ -235,15 +241,15 @@ func (c *chaos) look(ctx context.Context) (_ *seen, err error) {
 		return nil, err
 	}
 	c.sum.finished = finished
-	if err := c.lookAtTurns(ctx, db, out); err != nil {
+	if err := c.lookAtTurns(ctx, db, "", out); err != nil {
 		return nil, err
 	}
 	out.asked, err = c.journal(ctx)
 	return out, err
 }
 
-func (c *chaos) lookAtTurns(ctx context.Context, db *store.DB, out *seen) error {
-	steps, err := db.Read().QueryContext(ctx, `SELECT e.trigger_data, s.name, s.kind FROM agent_steps s JOIN executions e ON e.id = s.execution_id`)
+func (c *chaos) lookAtTurns(ctx context.Context, db *store.DB, narrow string, out *seen) error {
+	steps, err := db.Read().QueryContext(ctx, `SELECT e.trigger_data, s.name, s.kind FROM agent_steps s JOIN executions e ON e.id = s.execution_id WHERE s.kind <> ''`+narrow)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,8 @@ type Studio struct {
 	mu   sync.Mutex
 	log  []string
 	code chan string
+
+	takes chan struct{} // closed when a worker says that it is ready
 }
 
 // Options say how to start it.
@@ -55,20 +57,66 @@ func Start(ctx context.Context, o Options) (*Studio, error) {
 	}
 	s := &Studio{URL: "http://127.0.0.1:" + port, ended: make(chan error, 1), code: make(chan string, 16),
 		client: &http.Client{Timeout: 90 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256}}}
-	s.cmd = exec.CommandContext(ctx, o.Binary, "serve", "--addr", "127.0.0.1:"+port, "--data-dir", o.Dir)
+	began := time.Now()
+	if err := s.run(ctx, o, "serve", "--addr", "127.0.0.1:"+port, "--data-dir", o.Dir); err != nil {
+		return nil, err
+	}
+	return s, s.await(ctx, began)
+}
+
+// StartWorker starts a worker process of the database that o.Env names and
+// waits until it takes executions, at most 30 s. Only Kill, Stop, Freeze,
+// Thaw, PID, Log, CPU and Memory mean something for it.
+func StartWorker(ctx context.Context, o Options) (*Studio, error) {
+	s := &Studio{ended: make(chan error, 1), code: make(chan string, 16), client: &http.Client{}, takes: make(chan struct{})}
+	began, takes := time.Now(), s.takes
+	if err := s.run(ctx, o, "worker", "--data-dir", o.Dir); err != nil {
+		return nil, err
+	}
+	select {
+	case <-takes:
+		s.Ready = time.Since(began)
+		return s, nil
+	case err := <-s.ended:
+		return nil, fmt.Errorf("the worker ended: %w\n%s", err, s.Log())
+	case <-time.After(30 * time.Second):
+		return nil, fmt.Errorf("the worker was not ready within 30 s\n%s", s.Log())
+	}
+}
+
+// run starts the program.
+func (s *Studio) run(ctx context.Context, o Options, args ...string) error {
+	s.cmd = exec.CommandContext(ctx, o.Binary, args...)
 	s.cmd.Env = append(os.Environ(), "STUDIO_LIMIT_API=off", "STUDIO_LIMIT_ANONYMOUS=off", "STUDIO_LIMIT_CODE_ADDRESS=off", "STUDIO_LIMIT_CODE_IP=off",
 		"STUDIO_LIMIT_VERIFY=off", "STUDIO_LIMIT_WEBHOOK=off", "STUDIO_ALLOW_PRIVATE_NETWORKS=127.0.0.0/8", "LOG_FORMAT=json")
 	s.cmd.Env = append(s.cmd.Env, o.Env...)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	began := time.Now()
 	if err := s.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	go s.read(stderr)
-	return s, s.await(ctx, began)
+	return nil
+}
+
+// PID returns the number of the process.
+func (s *Studio) PID() int { return s.cmd.Process.Pid }
+
+// Freeze stops the process where it stands; Thaw lets it go on.
+func (s *Studio) Freeze() error { return s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen process go on.
+func (s *Studio) Thaw() error { return s.cmd.Process.Signal(syscall.SIGCONT) }
+
+// UseKey goes on with an API key, which does not expire, instead of the
+// session's token.
+func (s *Studio) UseKey(ctx context.Context) error {
+	var key struct{ Key string }
+	err := s.Call(ctx, http.MethodPost, "/api/v1/auth/api-keys", map[string]any{"name": "bench", "scopes": []string{"read", "execute", "write"}}, &key)
+	s.Token = key.Key
+	return err
 }
 
 func freePort(ctx context.Context) (string, error) {
@@ -91,6 +139,10 @@ func (s *Studio) read(stderr io.Reader) {
 			s.log = s.log[100:]
 		}
 		s.mu.Unlock()
+		if s.takes != nil && strings.Contains(lines.Text(), "is ready: queues") {
+			close(s.takes)
+			s.takes = nil
+		}
 		if m := code.FindStringSubmatch(lines.Text()); m != nil {
 			s.code <- m[1]
 		}

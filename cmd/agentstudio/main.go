@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // time zones for machines that have none
 
 	"agentstudio/internal/config"
 	"agentstudio/internal/fault"
@@ -29,6 +30,8 @@ type cli struct {
 	Run      runCmd      `cmd:"" help:"Run a workflow file here and print its output as JSON."`
 	Validate validateCmd `cmd:"" help:"Say everything that is wrong with a workflow file."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database up to date and end."`
+	Backup   backupCmd   `cmd:"" help:"Save the database, the keys and the files, while the server runs."`
+	Restore  restoreCmd  `cmd:"" help:"Unpack a backup into an empty data directory."`
 	Seed     seedCmd     `cmd:"" help:"Load the example workflows."`
 	Conf     configCmd   `cmd:"" name:"config" help:"Print every setting, its value and where it comes from. Secrets are masked."`
 	OpenAPI  openAPICmd  `cmd:"" name:"openapi" help:"Print the OpenAPI 3.1 document of the API."`

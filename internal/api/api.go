@@ -172,6 +172,7 @@ func (s *Server) routes() {
 	s.activityRoutes()
 	s.workflowRoutes()
 	s.versionRoutes()
+	s.scheduleRoutes()
 	s.catalogueRoutes()
 	s.executionRoutes()
 	s.streamRoutes()

@@ -2,10 +2,8 @@ package api
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"encoding/json"
 	"mime"
 	"net/http"
@@ -17,6 +15,7 @@ import (
 	"agentstudio/internal/access"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/signature"
 	"agentstudio/internal/workflow"
 
 	"github.com/go-chi/chi/v5"
@@ -64,8 +63,22 @@ func (s *Server) hook(w http.ResponseWriter, r *http.Request) error {
 	by := access.SystemActor("webhook")
 	by.IP, by.UserAgent = c.ip, c.agent
 	in := execution.StartInput{WorkspaceID: h.WorkspaceID, WorkflowID: h.WorkflowID, Version: h.Version, TriggerType: "webhook", StartNode: h.NodeID,
-		TriggerData: data, DedupeKey: h.DedupeKey}
+		TriggerData: data, DedupeKey: h.DedupeKey, Once: delivery(h, r.Header, body)}
 	return s.answerHook(ctx, w, by, h, in)
+}
+
+// delivery is what the sender of a signed call knows it by, when the workflow
+// does not say itself what repeated deliveries have in common.
+func delivery(h *workflow.Webhook, header http.Header, body []byte) string {
+	scheme, known := signature.Find(h.Scheme)
+	if !known || h.Auth != "hmac" || h.DedupeKey != "" {
+		return ""
+	}
+	id := scheme.Delivery(signature.Headers(header), body)
+	if id == "" {
+		return ""
+	}
+	return strings.Join([]string{h.WorkflowID, h.NodeID, id}, " ")
 }
 
 // asGet reads HEAD as the GET it stands for.
@@ -95,10 +108,9 @@ func (s *Server) checkSender(ctx context.Context, h *workflow.Webhook, header ht
 	}
 	given := header.Get(h.Header)
 	if h.Auth == "hmac" {
-		m := hmac.New(sha256.New, secret)
-		m.Write(body)
-		sum, err := hex.DecodeString(strings.TrimPrefix(given, "sha256="))
-		if err == nil && hmac.Equal(sum, m.Sum(nil)) {
+		scheme, known := signature.Find(h.Scheme)
+		options := signature.Options{Header: h.Header, Prefix: h.Prefix, Encoding: h.Encoding}
+		if known && scheme.Genuine(secret, signature.Headers(header), body, options, s.cfg.Now()) {
 			return nil
 		}
 		return refused

@@ -170,6 +170,8 @@ func (t table) workflowRequest(route string) (ask, bool) {
 		return ask{path: "/workflows/import?workspace_id=" + t.w.id, body: adder}, true
 	case "/workflows/validate POST":
 		return ask{path: "/workflows/validate", body: adder}, true
+	case "/schedules/preview POST":
+		return ask{path: "/schedules/preview", body: `{"every":"1h"}`}, true
 	case "/workflows/{id} PUT":
 		return ask{path: "/workflows/" + t.flow(), body: `{"description":"d"}`}, true
 	case "/workflows/{id}/status PATCH":

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"agentstudio/internal/account"
@@ -21,8 +22,10 @@ import (
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/outbound"
+	"agentstudio/internal/retention"
 	"agentstudio/internal/store"
 	"agentstudio/internal/tool"
+	"agentstudio/internal/trigger"
 	"agentstudio/internal/workflow"
 	"agentstudio/internal/workspace"
 
@@ -68,9 +71,12 @@ type App struct {
 	db       *store.DB
 	engine   *engine.Engine
 	dispatch dispatch
-	outside  *outbound.Client
-	usage    *usageWriter
-	running  chan struct{} // closed when Run takes executions
+	triggers *trigger.Runner
+	// retention removes what was kept long enough.
+	retention *retention.Keeper
+	outside   *outbound.Client
+	usage     *usageWriter
+	running   chan struct{} // closed when Run takes executions
 }
 
 func (a *App) now() time.Time { return time.Now() }
@@ -134,10 +140,12 @@ func (a *App) wire(secrets [][]byte) error {
 		return err
 	}
 	journal := a.dispatch.journal
-	a.engine = engine.New(journal, library, a.Bus, a.dispatch.announce, journal, engine.Config{Worker: a.dispatch.worker, NewID: NewID, Log: a.opts.Log,
+	a.engine = engine.New(journal, library, a.Bus, a.dispatch.announce, journal, engine.Config{Worker: a.dispatch.worker, NewID: NewID, Log: a.opts.Log, Holds: a.dispatch.holds,
 		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second})
 	a.Executions = execution.NewService(journal, library, a.dispatch.announce, a.local.Brief(),
 		execution.Config{NewID: NewID, Leased: a.dispatch.leased, MaxTrigger: a.cfg.MaxBodyMiB << 20})
+	a.retention = retention.New(store.NewRetention(a.db), retention.Config{Days: a.cfg.RetentionDays, Log: a.opts.Log})
+	a.triggers = trigger.New(journal, a.Executions, a.local.Brief(), trigger.Config{Log: a.opts.Log, Armed: workflows.Armed(), Followed: journal.Followed()})
 	return nil
 }
 
@@ -159,8 +167,9 @@ func (a *App) Run(ctx context.Context) (err error) {
 	go func() { defer close(accountant); a.usage.run(writing) }()
 	carrier := make(chan error, 1)
 	go func() { carrier <- a.carry(writing) }()
-	keeper := make(chan struct{})
-	go func() { defer close(keeper); newHeapKeeper().run(writing) }()
+	keepers := sync.WaitGroup{}
+	keepers.Go(func() { newHeapKeeper().run(writing) })
+	keepers.Go(func() { a.retention.Run(writing) })
 	draining, cutOff := context.WithCancel(writing)
 	drained := make(chan struct{})
 	go func() {
@@ -190,6 +199,6 @@ func (a *App) Run(ctx context.Context) (err error) {
 	<-announced
 	stopWriting()
 	<-accountant
-	<-keeper
+	keepers.Wait()
 	return errors.Join(err, <-writer, <-carrier)
 }

@@ -25,6 +25,7 @@ type dispatch struct {
 	leased   string // who holds what is created here: the worker, or nobody yet
 	run      func(ctx, drain context.Context, e *engine.Engine) error
 	ready    <-chan struct{} // closed once executions are taken
+	holds    func() bool     // whether the worker's lease has not ended; nil: it never does
 }
 
 // needsShared explains why a worker cannot be alone.
@@ -53,10 +54,14 @@ func (a *App) shared() (dispatch, error) {
 	if err != nil {
 		host = "unknown"
 	}
-	me := execution.Worker{ID: NewID(), Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Host: host, Version: a.opts.Version, Queues: a.opts.Queues}
+	queues := a.opts.Queues
+	if len(queues) == 0 {
+		queues = []string{"default"}
+	}
+	me := execution.Worker{ID: NewID(), Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Host: host, Version: a.opts.Version, Queues: queues}
 	journal := store.NewExecutions(a.db, queue, a.now)
 	d := river.New(a.cfg.DatabaseURL.Reveal(), store.NewLeases(a.db, queue), river.Config{Worker: me, MaxActive: a.concurrency(), Log: a.opts.Log})
-	out := dispatch{journal: journal, announce: d, worker: me.ID, ready: d.Ready(),
+	out := dispatch{journal: journal, announce: d, worker: me.ID, ready: d.Ready(), holds: d.Holds,
 		run: func(ctx, drain context.Context, e *engine.Engine) error { return d.Run(ctx, drain, e) }}
 	if a.engineOff() {
 		out.ready = closed()

@@ -1,11 +1,13 @@
 package app
 
 import (
+	"context"
 	"path/filepath"
 
 	"agentstudio/internal/agent"
 	"agentstudio/internal/blob"
 	"agentstudio/internal/demo"
+	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/outbound"
 	"agentstudio/internal/tool"
@@ -25,6 +27,7 @@ func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer})...)
 	return builtin.Deps{
 		HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer,
+		Arrived: func(ctx context.Context, f node.FileArrival) error { return a.triggers.FileArrived(ctx, f) },
 		Library: demo.New(),
 		Agent:   agent.NewRunner(agentModels{a.Models}, a.Tools, nil),
 	}

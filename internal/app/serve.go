@@ -47,7 +47,7 @@ func limits(cfg config.Config) api.Limits {
 // ready says why the studio cannot serve just now, or nil.
 func (a *App) ready(ctx context.Context) error { return a.db.Ping(ctx) }
 
-// Serve runs executions and answers HTTP on the listener until ctx ends. Then
+// Serve runs executions, fires triggers and answers HTTP on the listener until ctx ends. Then
 // it takes no further calls, lets what is in flight end within the configured
 // time, and returns. started is called once calls are answered.
 func (a *App) Serve(ctx context.Context, l net.Listener, started func()) error {
@@ -59,8 +59,8 @@ func (a *App) Serve(ctx context.Context, l net.Listener, started func()) error {
 		ErrorLog: slog.NewLogLogger(a.opts.Log.Handler(), slog.LevelDebug)}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	parts := make(chan error, 3)
-	for _, part := range []func(context.Context) error{a.Run, face.Run} {
+	parts := make(chan error, 4)
+	for _, part := range []func(context.Context) error{a.Run, face.Run, a.triggers.Run} {
 		go func() {
 			defer stop() // a part that ends takes the rest with it
 			parts <- part(running)
@@ -88,7 +88,7 @@ func (a *App) Serve(ctx context.Context, l net.Listener, started func()) error {
 		a.opts.Log.Warn("some calls were cut off by the stop")
 		err = server.Close()
 	}
-	for range 3 {
+	for range 4 {
 		err = errors.Join(err, <-parts)
 	}
 	return err

@@ -26,6 +26,7 @@ type Config struct {
 	MaxConns      int    `group:"Server" env:"STUDIO_MAX_CONNS" default:"0" help:"Database connections at most. 0: 4 readers on SQLite, 20 on PostgreSQL."`
 	MaxActive     int    `group:"Server" env:"STUDIO_MAX_ACTIVE" default:"512" help:"Executions in memory at a time; others wait in the database."`
 	Engine        string `group:"Server" env:"STUDIO_ENGINE" default:"on" enum:"on,off" help:"Whether serve runs executions too: ${enum}. Off leaves them to the workers, on PostgreSQL."`
+	RetentionDays int    `group:"Server" env:"STUDIO_RETENTION_DAYS" default:"30" help:"Days that finished executions are kept, where their workflow does not say. 0: for ever."`
 	MaxBodyMiB    int    `group:"Server" name:"max-body-mib" env:"STUDIO_MAX_BODY_MIB" default:"10" help:"Largest request body, in MiB."`
 	LogLevel      string `group:"Server" env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least important line that is logged: ${enum}."`
 	LogFormat     string `group:"Server" env:"LOG_FORMAT" default:"text" enum:"text,json" help:"Form of the log: ${enum}."`

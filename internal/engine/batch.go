@@ -88,6 +88,9 @@ func (r *run) commit(ctx context.Context, release bool) error {
 	if r.over {
 		c.Parent = r.x.ParentID
 	}
+	if r.over && r.x.Status == execution.Failed && r.program != nil {
+		c.ErrorWorkflow = r.program.Definition.Settings.ErrorWorkflow
+	}
 	if err := r.engine.journal.Commit(ctx, c); err != nil {
 		return err
 	}

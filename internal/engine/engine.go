@@ -49,6 +49,10 @@ type Config struct {
 	Log         *slog.Logger
 	Now         func() time.Time
 	NewID       func() string
+	// Holds reports whether this process may still run what it has claimed. A
+	// process that was stopped for a while asks before it reaches outside: by
+	// then others may have gone on. nil: always.
+	Holds func() bool
 }
 
 func (c *Config) fill() {
@@ -66,6 +70,9 @@ func (c *Config) fill() {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Holds == nil {
+		c.Holds = func() bool { return true }
 	}
 }
 
@@ -147,7 +154,8 @@ func (e *Engine) execute(ctx context.Context, t execution.Ticket) (wake time.Tim
 		return time.Time{}, false, nil
 	}
 	defer e.leave(r)
-	wake, err = r.execute(ctx, fresh && x.RetryOf == "")
+	// What is pending has left no rows behind, whoever claimed it.
+	wake, err = r.execute(ctx, (fresh || x.Status == execution.Pending) && x.RetryOf == "")
 	return wake, r.again, err
 }
 

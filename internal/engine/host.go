@@ -125,6 +125,9 @@ func (h *host) Step(ctx context.Context, s node.Step, do func(context.Context) (
 	}
 	r := h.visit.run
 	record := execution.StepRecord{NodeID: h.visit.step.Node.ID, Iteration: h.visit.task.frame.iteration, Name: s.Name, Kind: s.Kind, Title: s.Title, StartedAt: r.now()}
+	if err := r.held(); err != nil {
+		return nil, err
+	}
 	result, err := do(ctx)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,9 @@ package engine
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"time"
 
 	"agentstudio/internal/execution"
 	"agentstudio/internal/fault"
@@ -212,6 +215,7 @@ func (r *run) beginChild(t task, c *node.ChildStart) {
 	n.run.Status = execution.NodeWaiting
 	n.run.Wait = &execution.Wait{Reason: waitChild, Child: child.ID}
 	r.waiting[t] = n.run.Wait.Until
+	r.heard = r.now()
 	r.record(n, "")
 }
 
@@ -262,23 +266,44 @@ func (r *run) children(f *frame) []string {
 
 // lookAtChildren puts back to work the nodes whose child has ended.
 func (r *run) lookAtChildren(ctx context.Context) error {
+	waiting := map[string]task{}
 	for t := range r.waiting {
-		n := t.state()
-		if n.run.Wait == nil || n.run.Wait.Reason != waitChild {
+		if wait := t.state().run.Wait; wait != nil && wait.Reason == waitChild {
+			waiting[wait.Child] = t
+		}
+	}
+	if len(waiting) == 0 {
+		return nil
+	}
+	statuses, err := r.engine.journal.Statuses(ctx, r.x.WorkspaceID, slices.Collect(maps.Keys(waiting)))
+	if err != nil {
+		return err
+	}
+	for id, t := range waiting {
+		if status, there := statuses[id]; there && !status.Over() {
 			continue
 		}
-		x, err := r.engine.journal.Child(ctx, r.x.WorkspaceID, n.run.Wait.Child)
+		x, err := r.engine.journal.Child(ctx, r.x.WorkspaceID, id)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
-		if err == nil && !x.Status.Over() {
-			continue
-		}
 		delete(r.waiting, t)
-		n.resume = &resume{childOutcome(x, err)}
+		t.state().resume = &resume{childOutcome(x, err)}
 		r.ready = append(r.ready, t)
+		r.heard = r.now()
 	}
 	return nil
+}
+
+// lingers returns until when the execution stays in memory for children that
+// keep coming back: restoring it for each of them costs more than keeping it.
+func (r *run) lingers() time.Time {
+	for t := range r.waiting {
+		if wait := t.state().run.Wait; wait != nil && wait.Reason == waitChild {
+			return r.heard.Add(r.engine.cfg.StayAwake)
+		}
+	}
+	return time.Time{}
 }
 
 func childOutcome(x *execution.Execution, err error) node.Resume {

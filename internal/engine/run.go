@@ -45,8 +45,9 @@ type run struct {
 	over      bool
 	again     bool // wanted again when it had just given up its lease
 	paused    bool
-	unseen    bool  // a wait for a child was restored: the child may have ended
-	broken    error // something of ours failed: nothing more may be written
+	heard     time.Time // when a child began or ended last
+	unseen    bool      // a wait for a child was restored: the child may have ended
+	broken    error     // something of ours failed: nothing more may be written
 
 	recovered bool // rows of an earlier life may exist
 	deadline  time.Time
@@ -134,9 +135,10 @@ func (r *run) execute(ctx context.Context, fresh bool) (wake time.Time, err erro
 		if r.over {
 			return time.Time{}, r.afterEnd(ctx)
 		}
-		if r.unseen {
+		// After the commit: a child just begun is in the table by now.
+		if r.takeSignal() || r.unseen {
 			r.unseen = false
-			if err := r.lookAtChildren(ctx); err != nil {
+			if err := r.readRow(ctx); err != nil {
 				return time.Time{}, err
 			}
 			continue
@@ -265,11 +267,6 @@ func (r *run) wait(ctx context.Context) error {
 			drained = true
 		}
 	}
-	if r.takeSignal() {
-		if err := r.readRow(ctx); err != nil {
-			return err
-		}
-	}
 	r.wakeDue()
 	return nil
 }
@@ -284,6 +281,9 @@ func (r *run) untilWake() time.Duration {
 	}
 	if !r.deadline.IsZero() {
 		until = min(until, r.deadline.Sub(now))
+	}
+	if at := r.lingers(); at.After(now) {
+		until = min(until, at.Sub(now))
 	}
 	return max(until, 0)
 }
@@ -330,7 +330,7 @@ func (r *run) atRest() (bool, time.Time) {
 	if !r.deadline.IsZero() && (until.IsZero() || r.deadline.Before(until)) {
 		until = r.deadline
 	}
-	if !until.IsZero() && until.Sub(r.now()) < r.engine.cfg.StayAwake {
+	if !until.IsZero() && until.Sub(r.now()) < r.engine.cfg.StayAwake || r.now().Before(r.lingers()) {
 		return false, time.Time{}
 	}
 	return true, until

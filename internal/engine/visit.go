@@ -180,7 +180,19 @@ func (v *visit) attempt(ctx context.Context) (result node.Result, err error) {
 	if err != nil {
 		return result, err
 	}
+	if err := v.run.held(); err != nil {
+		return result, &oursError{err}
+	}
 	return v.step.Type.Run(ctx, v.call, cfg)
+}
+
+// held fails when this process may not reach outside for the execution any
+// more.
+func (r *run) held() error {
+	if r.engine.cfg.Holds() {
+		return nil
+	}
+	return fault.New(fault.Stale, "the lease of this process has ended")
 }
 
 // oursError is a failure to read what the engine itself had stored: no outcome

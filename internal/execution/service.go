@@ -73,6 +73,17 @@ type StartInput struct {
 	// DedupeKey is the trigger's expression of what repeated deliveries of one
 	// event have in common; a delivery whose value was seen starts nothing.
 	DedupeKey node.Expression
+	// Once, when set, is what the happening behind this start is known by: a
+	// second start of the same one answers the first execution.
+	Once string
+	// ID is the execution's id, for starts that have an identity of their own;
+	// empty makes one.
+	ID string
+	// TryOut runs the newest version when none is published.
+	TryOut bool
+	// ParentID and Depth say which execution this one follows.
+	ParentID string
+	Depth    int
 }
 
 // Start accepts an execution: when it returns without error, the execution is
@@ -95,10 +106,28 @@ func (s *Service) Start(ctx context.Context, by access.Actor, in StartInput) (x 
 		x, err := s.store.Find(ctx, in.WorkspaceID, id)
 		return x, false, err
 	}
-	x = &e.Execution
+	s.Accepted(&e.Execution)
+	return &e.Execution, true, nil
+}
+
+// Prepare builds the execution that Start would create, for callers that
+// create it in a transaction of their own and then call Accepted.
+func (s *Service) Prepare(ctx context.Context, by access.Actor, in StartInput) (*New, error) {
+	if err := by.Need(in.WorkspaceID, access.Execute); err != nil {
+		return nil, err
+	}
+	return s.prepare(ctx, by, in)
+}
+
+// Accepted hands an execution whose row is committed to the engine.
+func (s *Service) Accepted(x *Execution) {
 	fresh := *x
 	s.announce.Announce(Ticket{ID: x.ID, WorkspaceID: x.WorkspaceID, Priority: x.Priority, At: x.ScheduledAt, Fresh: &fresh})
-	return x, true, nil
+}
+
+// Look has the engine read an execution's row again.
+func (s *Service) Look(workspaceID, id string) {
+	s.announce.Announce(Ticket{ID: id, WorkspaceID: workspaceID})
 }
 
 func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (*New, error) {
@@ -111,7 +140,7 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 	version := in.Version
 	var err error
 	if version == 0 {
-		version, err = s.version(ctx, in)
+		version, err = s.version(ctx, by, in)
 	}
 	if err != nil {
 		return nil, err
@@ -130,12 +159,18 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 	if err := s.checkTrigger(start, in.TriggerData); err != nil {
 		return nil, err
 	}
-	x := Execution{ID: s.cfg.NewID(), WorkspaceID: in.WorkspaceID, WorkflowID: in.WorkflowID, WorkflowName: p.Definition.Name, WorkflowVersion: version,
+	if in.ID == "" {
+		in.ID = s.cfg.NewID()
+	}
+	x := Execution{ID: in.ID, WorkspaceID: in.WorkspaceID, WorkflowID: in.WorkflowID, WorkflowName: p.Definition.Name, WorkflowVersion: version,
 		UserID: by.UserID, Status: Pending, TriggerType: in.TriggerType, StartNode: start.Node.ID, TriggerData: in.TriggerData, Priority: in.Priority,
-		TotalNodes: len(p.Steps), ScheduledAt: in.ScheduledAt, CreatedAt: s.cfg.Now().UTC(), Epoch: 1, Worker: s.cfg.Leased}
+		TotalNodes: len(p.Steps), ParentID: in.ParentID, Depth: in.Depth, ScheduledAt: in.ScheduledAt, CreatedAt: s.cfg.Now().UTC(), Epoch: 1, Worker: s.cfg.Leased}
 	e := &New{Execution: x, IdempotencyKey: in.IdempotencyKey}
 	if in.IdempotencyKey != "" {
 		e.RequestHash = requestHash(in)
+	}
+	if in.Once != "" {
+		happenedOnce(e, "once", in.Once)
 	}
 	if in.DedupeKey != "" {
 		return e, dedupe(e, start, in)
@@ -168,12 +203,17 @@ func (s *Service) check(in StartInput) error {
 }
 
 // version picks what runs when the caller does not say: people try out the
-// newest version, triggers run the published one.
-func (s *Service) version(ctx context.Context, in StartInput) (int, error) {
+// newest version, triggers run the published one. A person who talks to a draft
+// tries it out as well.
+func (s *Service) version(ctx context.Context, by access.Actor, in StartInput) (int, error) {
 	if in.TriggerType == "manual" || in.TriggerType == "api" {
 		return s.programs.Newest(ctx, in.WorkspaceID, in.WorkflowID)
 	}
-	return s.programs.Live(ctx, in.WorkspaceID, in.WorkflowID)
+	version, err := s.programs.Live(ctx, in.WorkspaceID, in.WorkflowID)
+	if f := fault.As(err); f != nil && f.Code == "not_published" && (in.TryOut || in.TriggerType == "chat" && !by.System) {
+		return s.programs.Newest(ctx, in.WorkspaceID, in.WorkflowID)
+	}
+	return version, err
 }
 
 // Find returns an execution.

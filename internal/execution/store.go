@@ -56,6 +56,9 @@ type Commit struct {
 	Steps       []StepRecord
 	Children    []New
 	Payloads    []Payload
+	// ErrorWorkflow is the workflow that the failure which this commit ends the
+	// execution with is to start; "" starts none.
+	ErrorWorkflow string
 }
 
 // Payload is a large value, stored once under the hash of its content.
@@ -63,6 +66,9 @@ type Payload struct {
 	Hash string // SHA-256, hex
 	Data []byte
 }
+
+// PayloadKey names a payload; the zero key stands before the first.
+type PayloadKey struct{ WorkspaceID, Hash string }
 
 // Journal is what an engine needs of the store. Every method is one
 // transaction and safe for concurrent use.
@@ -89,8 +95,10 @@ type Journal interface {
 	Steps(ctx context.Context, workspaceID, id, nodeID, iteration string) ([]StepRecord, error)
 	// Payload returns a large value.
 	Payload(ctx context.Context, workspaceID, hash string) ([]byte, error)
-	// Children returns the executions started by a node.
+	// Child returns an execution's row as it is now.
 	Child(ctx context.Context, workspaceID, id string) (*Execution, error)
+	// Statuses returns where executions stand; those that are gone are left out.
+	Statuses(ctx context.Context, workspaceID string, ids []string) (map[string]Status, error)
 }
 
 // Filter narrows a list of executions. Zero fields do not narrow.

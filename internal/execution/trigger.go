@@ -69,8 +69,14 @@ func dedupe(e *New, start *workflow.Step, in StartInput) error {
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "the delivery key of the trigger %q is no value that can be compared", start.Node.ID)
 	}
-	sum := sha256.Sum256(text)
-	e.RequestHash = hex.EncodeToString(sum[:])
-	e.IdempotencyKey = "delivery " + in.WorkflowID + " " + start.Node.ID + " " + e.RequestHash
+	happenedOnce(e, "delivery "+in.WorkflowID+" "+start.Node.ID, string(text))
 	return nil
+}
+
+// happenedOnce gives an execution the key of what it is started for. The key
+// stands for the request: whatever else is said of the happening may differ.
+func happenedOnce(e *New, of, key string) {
+	sum := sha256.Sum256([]byte(key))
+	e.RequestHash = hex.EncodeToString(sum[:])
+	e.IdempotencyKey = of + " " + e.RequestHash
 }

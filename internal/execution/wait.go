@@ -61,7 +61,6 @@ func (s *Service) Run(ctx context.Context, by access.Actor, in StartInput, respo
 		}
 		return s.Wait(ctx, in.WorkspaceID, sub, id, responded, limit)
 	}
-	fresh := e.Execution
-	s.announce.Announce(Ticket{ID: e.ID, WorkspaceID: e.WorkspaceID, Priority: e.Priority, At: e.ScheduledAt, Fresh: &fresh})
+	s.Accepted(&e.Execution)
 	return s.Wait(ctx, in.WorkspaceID, sub, e.ID, responded, limit)
 }

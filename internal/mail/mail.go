@@ -5,13 +5,16 @@ package mail
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -66,6 +69,7 @@ func New(cfg Config) (Sender, error) {
 type smtp struct {
 	host string
 	from string
+	tls  bool // from the first byte
 	opts []gomail.Option
 }
 
@@ -78,6 +82,7 @@ func newSMTP(cfg Config) (Sender, error) {
 	port := 587
 	if u.Scheme == "smtps" {
 		port = 465
+		s.tls = true
 		s.opts = append(s.opts, gomail.WithSSL())
 	} else {
 		s.opts = append(s.opts, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
@@ -105,16 +110,32 @@ func (s *smtp) Send(ctx context.Context, to, subject, text string) error {
 	}
 	m.Subject(subject)
 	m.SetBodyString(gomail.TypeTextPlain, text)
-	c, err := gomail.NewClient(s.host, s.opts...)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	c, err := gomail.NewClient(s.host, append(slices.Clone(s.opts), gomail.WithDialContextFunc(s.dialFor(ctx)))...)
 	if err != nil {
 		return fmt.Errorf("set up mail: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	if err := c.DialAndSendWithContext(ctx, m); err != nil {
 		return fault.Wrap(fault.Upstream, err, "the mail server did not take the letter; try again later")
 	}
 	return nil
+}
+
+// dialFor connects such that the end of ctx cuts the connection: the library
+// looks at it only while it connects.
+func (s *smtp) dialFor(ctx context.Context) gomail.DialContextFunc {
+	return func(dialling context.Context, network, address string) (c net.Conn, err error) {
+		if s.tls {
+			c, err = (&tls.Dialer{Config: &tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12}}).DialContext(dialling, network, address)
+		} else {
+			c, err = (&net.Dialer{}).DialContext(dialling, network, address)
+		}
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = c.Close() }) // closed twice when all went well
+		}
+		return c, err
+	}
 }
 
 type address struct {

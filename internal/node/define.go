@@ -50,8 +50,25 @@ type Armer interface{ Arm() Arming }
 
 // Arming is what publishing a workflow with this trigger sets up.
 type Arming struct {
-	Webhook  *Webhook
-	Schedule *Schedule
+	Webhook  *Webhook   `json:",omitempty"`
+	Schedule *Schedule  `json:",omitempty"`
+	Listens  []Listener `json:",omitempty"`
+}
+
+// The events a workflow can listen for.
+const (
+	ExecutionCompleted = "execution.completed"
+	ExecutionFailed    = "execution.failed"
+	ExecutionCancelled = "execution.cancelled"
+	FileArrived        = "file.arrived"
+)
+
+// Listener is an event that starts the workflow.
+type Listener struct {
+	Event string
+	// Subject narrows it: the id of the workflow whose executions are meant (""
+	// for any), or the pattern of a file's path.
+	Subject string
 }
 
 // Webhook is an address calls come in on.
@@ -59,7 +76,10 @@ type Webhook struct {
 	Path       string   // without slashes around it
 	Methods    []string // upper case
 	Auth       string   // none, header, hmac
+	Scheme     string   `json:",omitempty"` // of the signature, with hmac
 	Header     string   // the header that carries the secret or signature
+	Prefix     string   `json:",omitempty"` // before the signature, with the generic scheme
+	Encoding   string   `json:",omitempty"` // of the signature, with the generic scheme: hex, base64
 	Credential string
 	Respond    string // immediately, when-finished, respond-node
 	DedupeKey  Expression

@@ -54,7 +54,8 @@ type bulk struct {
 
 	payloads, executions, nodes, steps, logs, events rows
 
-	scratch []byte // what packs of events are written into
+	scratch []byte             // what packs of events are written into
+	large   map[[2]string]bool // payloads gathered: each is written once
 }
 
 // rows are rows of one table, waiting to be inserted together.
@@ -81,6 +82,7 @@ func (w *bulkWriter) begin(tx *sql.Tx) *bulk {
 	}
 	b := w.rows
 	b.tx = tx
+	clear(b.large)
 	for _, r := range b.tables() {
 		clear(r.values)
 		r.values = r.values[:0]
@@ -95,8 +97,10 @@ func (w *bulkWriter) begin(tx *sql.Tx) *bulk {
 const maxKept = 64_000
 
 func newBulk(w *bulkWriter) *bulk {
-	return &bulk{writer: w,
-		payloads:   rows{table: "payloads", columns: []string{"workspace_id", "hash", "size", "data", "created_at"}, conflict: "ON CONFLICT (workspace_id, hash) DO NOTHING"},
+	return &bulk{writer: w, large: map[[2]string]bool{},
+		payloads: rows{table: "payloads", columns: []string{"workspace_id", "hash", "size", "data", "created_at"},
+			// Written again, it counts as new: it is not removed meanwhile.
+			conflict: "ON CONFLICT (workspace_id, hash) DO UPDATE SET created_at = excluded.created_at"},
 		executions: rows{table: "executions", columns: executionColumns},
 		nodes: rows{table: "node_executions", columns: nodeColumns, conflict: `ON CONFLICT (execution_id, iteration, node_id) DO UPDATE SET attempt = excluded.attempt,
 			status = excluded.status, handles = excluded.handles, output = excluded.output, output_ref = excluded.output_ref, error = excluded.error,

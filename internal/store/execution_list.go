@@ -116,7 +116,8 @@ func (s *Executions) request(ctx context.Context, workspaceID, id, update string
 // Delete implements execution.Store.
 func (s *Executions) Delete(ctx context.Context, workspaceID, id string) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `DELETE FROM executions WHERE id = $1 AND workspace_id = $2 AND status IN ('completed', 'failed', 'cancelled')`, id, workspaceID)
+		result, err := tx.ExecContext(ctx, `DELETE FROM executions WHERE id = $1 AND workspace_id = $2 AND status IN ('completed', 'failed', 'cancelled')
+			AND NOT EXISTS (SELECT 1 FROM follow_ups WHERE source_id = $1)`, id, workspaceID)
 		if err != nil {
 			return err
 		}
@@ -124,14 +125,9 @@ func (s *Executions) Delete(ctx context.Context, workspaceID, id string) error {
 			if err != nil {
 				return err
 			}
-			return fault.New(fault.Conflict, "only finished executions can be deleted: cancel it first")
+			return fault.New(fault.Conflict, "only finished executions can be deleted, and not while their end starts another: cancel it first, or try again in a moment")
 		}
-		for _, table := range []string{"node_executions", "execution_events", "execution_logs", "agent_steps", "execution_keys"} {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE execution_id = $1`, id); err != nil {
-				return err
-			}
-		}
-		return nil
+		return removeParts(ctx, tx, id)
 	})
 }
 

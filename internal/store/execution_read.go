@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,6 +87,49 @@ func (s *Executions) Find(ctx context.Context, workspaceID, id string) (*executi
 // Child implements execution.Journal.
 func (s *Executions) Child(ctx context.Context, workspaceID, id string) (*execution.Execution, error) {
 	return s.Find(ctx, workspaceID, id)
+}
+
+// statusesChunk is how many executions one query of Statuses names: always as
+// many, so that its text is prepared once.
+const statusesChunk = 100
+
+var statusesSQL = `SELECT id, status FROM executions WHERE workspace_id = $1 AND id IN (` + parameters(2, statusesChunk) + `)`
+
+// Statuses implements execution.Journal.
+func (s *Executions) Statuses(ctx context.Context, workspaceID string, ids []string) (map[string]execution.Status, error) {
+	out := make(map[string]execution.Status, len(ids))
+	for chunk := range slices.Chunk(ids, statusesChunk) {
+		args := make([]any, 1+statusesChunk)
+		args[0] = workspaceID
+		for i := range statusesChunk {
+			args[1+i] = chunk[min(i, len(chunk)-1)]
+		}
+		found, err := s.db.Read().QueryContext(ctx, statusesSQL, args...)
+		if err != nil {
+			return nil, explain(err)
+		}
+		if _, err := collect(found, nil, func(row scanner) (struct{}, error) {
+			var id, status string
+			err := row.Scan(&id, &status)
+			out[id] = execution.Status(status)
+			return struct{}{}, err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// parameters writes so many parameters: $2, $3, …
+func parameters(first, n int) string {
+	var text strings.Builder
+	for i := range n {
+		if i > 0 {
+			text.WriteString(", ")
+		}
+		text.WriteString("$" + strconv.Itoa(first+i))
+	}
+	return text.String()
 }
 
 const nodeSelect = `SELECT n.id, n.node_id, n.kind, n.title, n.iteration, n.attempt, n.status, n.handles, n.output, n.output_ref, n.error, n.usage, n.wait,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"runtime"
 	"strconv"
 	"time"
@@ -26,12 +25,14 @@ type Executions struct {
 	done    chan struct{} // closed when Run has ended
 	now     func() time.Time
 	bulk    *bulkWriter
+	follow  chan struct{} // an end has called for another execution
 }
 
 // writing is one caller's part of a common transaction.
 type writing struct {
 	create *execution.New
 	commit *execution.Commit
+	claim  *claiming
 	answer chan error
 }
 
@@ -43,7 +44,8 @@ const (
 
 // NewExecutions returns the store. enqueue may be nil.
 func NewExecutions(db *DB, enqueue Enqueuer, now func() time.Time) *Executions {
-	return &Executions{db: db, enqueue: enqueue, queue: make(chan *writing, maxGroup), done: make(chan struct{}), now: now, bulk: newBulkWriter(db)}
+	return &Executions{db: db, enqueue: enqueue, queue: make(chan *writing, maxGroup), done: make(chan struct{}), now: now,
+		bulk: newBulkWriter(db), follow: make(chan struct{}, 1)}
 }
 
 // Run writes what callers hand in until ctx ends, then what is still queued.
@@ -92,7 +94,10 @@ func (s *Executions) gather(first *writing) []*writing {
 }
 
 func (w *writing) rows() int {
-	if w.commit == nil {
+	switch {
+	case w.claim != nil:
+		return 1
+	case w.create != nil:
 		return 1 + len(w.create.Reuse)
 	}
 	return 1 + len(w.commit.Nodes) + len(w.commit.Steps) + len(w.commit.Logs)
@@ -121,29 +126,45 @@ func (s *Executions) write(group []*writing) {
 
 func (s *Executions) transaction(ctx context.Context, group []*writing) (refused map[*writing]error, err error) {
 	refused = map[*writing]error{}
+	followed := false
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		b := s.bulk.begin(tx)
 		var tickets []execution.Ticket
+		var ends []*execution.Commit
 		held, err := b.heads(ctx, group)
 		if err != nil {
 			return err
 		}
+		if err := claimAll(ctx, tx, group); err != nil {
+			return err
+		}
 		for i, w := range group {
-			if w.create != nil {
+			switch {
+			case w.claim != nil:
+				continue
+			case w.create != nil:
 				tickets = append(tickets, b.create(w.create))
 				continue
-			}
-			if !held[i] {
+			case !held[i]:
 				refused[w] = fault.New(fault.Stale, "another worker has taken over this execution")
 				continue
 			}
 			tickets = append(tickets, b.commit(w.commit, s.now())...)
+			if w.commit.Head != nil && w.commit.Head.Status.Over() {
+				ends = append(ends, w.commit)
+			}
 		}
 		if err := b.flush(ctx); err != nil {
 			return err
 		}
+		if followed, err = b.followUps(ctx, ends, s.now()); err != nil {
+			return err
+		}
 		return s.dispatch(ctx, tx, group, refused, tickets)
 	})
+	if err == nil && followed {
+		poke(s.follow)
+	}
 	return refused, err
 }
 
@@ -182,37 +203,51 @@ func (s *Executions) Create(ctx context.Context, e execution.New) (string, bool,
 	}
 	id, created := e.ID, true
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
-		var hash string
-		err := tx.QueryRowContext(ctx, `SELECT request_hash, execution_id FROM execution_keys WHERE workspace_id = $1 AND key = $2 AND created_at > $3`,
-			e.WorkspaceID, e.IdempotencyKey, s.now().Add(-24*time.Hour).UnixMilli()).Scan(&hash, &id)
-		switch {
-		case err == nil && hash != e.RequestHash:
-			return fault.New(fault.Invalid, "the Idempotency-Key was used for another request: use a new key").WithCode("idempotency_key_reused")
-		case err == nil:
+		// Of two requests with a key at once, one writes it; the other waits here
+		// for the first to commit and then finds its key.
+		result, err := tx.ExecContext(ctx, `INSERT INTO execution_keys (workspace_id, key, request_hash, execution_id, created_at) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (workspace_id, key) DO UPDATE SET request_hash = excluded.request_hash, execution_id = excluded.execution_id, created_at = excluded.created_at
+			WHERE execution_keys.created_at <= $6`,
+			e.WorkspaceID, e.IdempotencyKey, e.RequestHash, e.ID, s.now().UnixMilli(), s.now().Add(-keyLife).UnixMilli())
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			created = false
+			if err != nil {
+				return err
+			}
+			var hash string
+			if err := tx.QueryRowContext(ctx, `SELECT request_hash, execution_id FROM execution_keys WHERE workspace_id = $1 AND key = $2`,
+				e.WorkspaceID, e.IdempotencyKey).Scan(&hash, &id); err != nil {
+				return err
+			}
+			if hash != e.RequestHash {
+				return fault.New(fault.Invalid, "the Idempotency-Key was used for another request: use a new key").WithCode("idempotency_key_reused")
+			}
 			return nil
-		case !errors.Is(err, sql.ErrNoRows):
-			return err
 		}
-		id = e.ID
-		if _, err := tx.ExecContext(ctx, `INSERT INTO execution_keys (workspace_id, key, request_hash, execution_id, created_at) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (workspace_id, key) DO UPDATE SET request_hash = excluded.request_hash, execution_id = excluded.execution_id, created_at = excluded.created_at`,
-			e.WorkspaceID, e.IdempotencyKey, e.RequestHash, e.ID, s.now().UnixMilli()); err != nil {
-			return err
-		}
-		b := newBulkWriter(s.db).begin(tx)
-		s.unclaimed(&writing{create: &e})
-		ticket := b.create(&e)
-		if err := b.flush(ctx); err != nil {
-			return err
-		}
-		return s.dispatch(ctx, tx, nil, nil, []execution.Ticket{ticket})
+		return s.insert(ctx, tx, e)
 	})
-	if duplicate(err) && s.db.Dialect() == Postgres {
-		// Two requests with the key at once: the other one won.
-		return s.Create(ctx, e)
-	}
 	return id, created, err
+}
+
+// keyLife is how long a key answers its first execution.
+const keyLife = 24 * time.Hour
+
+// insert writes executions with their dispatch entries in a transaction of the
+// caller's.
+func (s *Executions) insert(ctx context.Context, tx *sql.Tx, news ...execution.New) error {
+	b := newBulkWriter(s.db).begin(tx)
+	tickets := make([]execution.Ticket, len(news))
+	for i := range news {
+		s.unclaimed(&writing{create: &news[i]})
+		tickets[i] = b.create(&news[i])
+	}
+	if err := b.flush(ctx); err != nil {
+		return err
+	}
+	return s.dispatch(ctx, tx, nil, nil, tickets)
 }
 
 func (b *bulk) create(e *execution.New) execution.Ticket {
@@ -239,6 +274,11 @@ func wakeOf(x *execution.Execution) time.Time {
 
 func (b *bulk) commit(c *execution.Commit, now time.Time) []execution.Ticket {
 	for _, p := range c.Payloads {
+		key := [2]string{c.WorkspaceID, p.Hash}
+		if b.large[key] {
+			continue
+		}
+		b.large[key] = true
 		b.payloads.add(c.WorkspaceID, p.Hash, len(p.Data), string(p.Data), now.UnixMilli())
 	}
 	for _, n := range c.Nodes {

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"agentstudio/internal/execution"
 	"agentstudio/internal/fault"
@@ -28,9 +30,19 @@ const (
 	databaseNow = `(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
 )
 
-const claimSQL = `UPDATE executions SET worker = $1, epoch = epoch + 1, look = 0 WHERE id = $2 AND status IN ` + openStates + `
-	AND (worker = '' OR worker = $1 OR NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = executions.worker AND w.expires_at > ` + databaseNow + `))
-	RETURNING ` + executionFields
+// claimSQL takes what nobody holds, or nobody alive. A row that is locked is
+// left out: whoever writes it must not hold up everybody else's claims.
+const claimSQL = `UPDATE executions SET worker = $1, epoch = epoch + 1, look = 0 FROM (
+		SELECT id AS wanted FROM executions WHERE id = ANY($2) AND status IN ` + openStates + `
+		AND (worker = '' OR worker = $1 OR NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = executions.worker AND w.expires_at > ` + databaseNow + `))
+		FOR UPDATE SKIP LOCKED) free
+	WHERE executions.id = free.wanted RETURNING ` + executionFields
+
+// claiming is a worker's wish for an execution.
+type claiming struct {
+	id, worker string
+	got        *execution.Execution // nil: it was not to be had
+}
 
 // Claim implements execution.Journal. On SQLite one process holds the data
 // directory, so its lease needs no write.
@@ -39,9 +51,9 @@ func (s *Executions) Claim(ctx context.Context, id, worker string) (*execution.E
 		return s.unfinished(ctx, id)
 	}
 	for range 3 { // whoever held it may let go between the two looks
-		x, _, err := scanExecution(s.db.write.QueryRowContext(ctx, claimSQL, worker, id))
-		if err == nil || !fault.Is(err, fault.NotFound) {
-			return x, err
+		wish := claiming{id: id, worker: worker}
+		if err := s.hand(ctx, &writing{claim: &wish}); err != nil || wish.got != nil {
+			return wish.got, err
 		}
 		held, err := s.tellHolder(ctx, id)
 		if err != nil {
@@ -55,6 +67,37 @@ func (s *Executions) Claim(ctx context.Context, id, worker string) (*execution.E
 		}
 	}
 	return nil, fault.New(fault.Conflict, "another worker runs this execution")
+}
+
+// claimAll takes the executions that the group wishes for.
+func claimAll(ctx context.Context, tx *sql.Tx, group []*writing) error {
+	wishes := map[string]map[string]*claiming{} // by worker and execution
+	for _, w := range group {
+		if w.claim == nil {
+			continue
+		}
+		of := wishes[w.claim.worker]
+		if of == nil {
+			of = map[string]*claiming{}
+			wishes[w.claim.worker] = of
+		}
+		w.claim.got = nil // of a transaction that failed
+		of[w.claim.id] = w.claim
+	}
+	for worker, of := range wishes {
+		found, err := tx.QueryContext(ctx, claimSQL, worker, slices.Collect(maps.Keys(of)))
+		got, err := collect(found, err, func(row scanner) (*execution.Execution, error) {
+			x, _, err := scanExecution(row)
+			return x, err
+		})
+		if err != nil {
+			return fmt.Errorf("claim executions: %w", err)
+		}
+		for _, x := range got {
+			of[x.ID].got = x
+		}
+	}
+	return nil
 }
 
 // unfinished returns an execution; Conflict when it is over.
@@ -93,6 +136,8 @@ func (s *Executions) unclaimed(w *writing) {
 	}
 	if w.create != nil {
 		w.create.Worker = ""
+	}
+	if w.commit == nil {
 		return
 	}
 	for i := range w.commit.Children {

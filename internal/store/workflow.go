@@ -13,18 +13,19 @@ import (
 	"agentstudio/internal/node"
 	"agentstudio/internal/workflow"
 	"agentstudio/internal/workspace"
-
-	"github.com/google/uuid"
 )
 
 // Workflows keeps workflows, their versions and what they arm.
 type Workflows struct {
 	db    *DB
 	kinds *node.Kinds
+	armed chan struct{} // a schedule was armed
 }
 
 // NewWorkflows returns the store. kinds tell which nodes are triggers.
-func NewWorkflows(db *DB, kinds *node.Kinds) *Workflows { return &Workflows{db: db, kinds: kinds} }
+func NewWorkflows(db *DB, kinds *node.Kinds) *Workflows {
+	return &Workflows{db: db, kinds: kinds, armed: make(chan struct{}, 1)}
+}
 
 var _ workflow.Store = (*Workflows)(nil)
 
@@ -42,8 +43,8 @@ func (s *Workflows) Insert(ctx context.Context, workspaceID string, w *workflow.
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO workflows (id, workspace_id, user_id, name, description, search, status, tags, node_count, trigger_kinds,
-			version, published_version, parent_workflow_id, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, $12, $13, $14)`,
-			w.ID, workspaceID, w.UserID, r.name, r.description, r.search, string(w.Status), r.tags, r.nodes, r.triggers, w.Version, w.ParentWorkflowID, ms(w.CreatedAt), ms(w.UpdatedAt)); err != nil {
+			version, published_version, parent_workflow_id, created_at, updated_at, retention_days) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, $12, $13, $14, $15)`,
+			w.ID, workspaceID, w.UserID, r.name, r.description, r.search, string(w.Status), r.tags, r.nodes, r.triggers, w.Version, w.ParentWorkflowID, ms(w.CreatedAt), ms(w.UpdatedAt), w.Definition.Settings.RetentionDays); err != nil {
 			return err
 		}
 		if err := writeVersion(ctx, tx, w, w.UserID, message, r); err != nil {
@@ -101,8 +102,8 @@ func (s *Workflows) Save(ctx context.Context, workspaceID string, w *workflow.Wo
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE workflows SET name = $1, description = $2, search = $3, tags = $4, node_count = $5, trigger_kinds = $6,
-			version = $7, updated_at = $8 WHERE id = $9 AND workspace_id = $10`,
-			r.name, r.description, r.search, r.tags, r.nodes, r.triggers, w.Version, ms(w.UpdatedAt), w.ID, workspaceID); err != nil {
+			version = $7, updated_at = $8, retention_days = $9 WHERE id = $10 AND workspace_id = $11`,
+			r.name, r.description, r.search, r.tags, r.nodes, r.triggers, w.Version, ms(w.UpdatedAt), w.Definition.Settings.RetentionDays, w.ID, workspaceID); err != nil {
 			return err
 		}
 		if err := writeVersion(ctx, tx, w, a.UserID, message, r); err != nil {
@@ -133,7 +134,7 @@ func stillAs(ctx context.Context, tx *sql.Tx, workspaceID, id, read string) erro
 
 // SetStatus implements workflow.Store.
 func (s *Workflows) SetStatus(ctx context.Context, workspaceID string, w *workflow.Workflow, read string, armings []workflow.Arming, a workspace.Activity) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
 		if err := stillAs(ctx, tx, workspaceID, w.ID, read); err != nil {
 			return err
 		}
@@ -146,38 +147,10 @@ func (s *Workflows) SetStatus(ctx context.Context, workspaceID string, w *workfl
 		}
 		return appendActivity(ctx, tx, a)
 	})
-}
-
-func arm(ctx context.Context, tx *sql.Tx, workspaceID string, w *workflow.Workflow, armings []workflow.Arming) error {
-	for _, table := range []string{"webhooks", "schedules"} {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE workflow_id = $1`, w.ID); err != nil {
-			return err
-		}
+	if err == nil && len(armings) > 0 {
+		poke(s.armed)
 	}
-	for _, a := range armings {
-		id := uuid.Must(uuid.NewV7()).String()
-		switch {
-		case a.Webhook != nil:
-			var other string
-			err := tx.QueryRowContext(ctx, `SELECT workflow_id FROM webhooks WHERE workspace_id = $1 AND path = $2`, workspaceID, a.Webhook.Path).Scan(&other)
-			if err == nil {
-				return fault.New(fault.Conflict, "the webhook path %q is used by the workflow %s already: choose another path", a.Webhook.Path, other).WithCode("webhook_path_taken")
-			}
-			if !errors.Is(err, sql.ErrNoRows) {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO webhooks (id, workspace_id, workflow_id, version, node_id, path, config, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-				id, workspaceID, w.ID, w.PublishedVersion, a.NodeID, a.Webhook.Path, jsonText(a.Webhook), ms(w.UpdatedAt)); err != nil {
-				return err
-			}
-		case a.Schedule != nil:
-			if _, err := tx.ExecContext(ctx, `INSERT INTO schedules (id, workspace_id, workflow_id, version, node_id, config, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-				id, workspaceID, w.ID, w.PublishedVersion, a.NodeID, jsonText(a.Schedule), ms(w.UpdatedAt)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return err
 }
 
 // Delete implements workflow.Store.

@@ -27,6 +27,7 @@ type Settings struct {
 	Concurrency    *Concurrency   `json:"concurrency,omitempty"`
 	Budget         *Budget        `json:"budget,omitempty"`
 	ErrorWorkflow  string         `json:"error_workflow,omitempty" jsonschema_description:"Id of the workflow started when an execution of this one fails"`
+	RetentionDays  int            `json:"retention_days,omitempty" jsonschema:"minimum=0,maximum=3650" jsonschema_description:"Days that finished executions are kept; 0: as the installation says"`
 	Vars           map[string]any `json:"vars,omitempty" jsonschema_description:"Constants that expressions read as vars.<name>"`
 }
 

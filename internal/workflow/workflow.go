@@ -113,6 +113,8 @@ type Store interface {
 	Delete(ctx context.Context, workspaceID, id string, a workspace.Activity) error
 	Saved(ctx context.Context, workspaceID, id string, limit, offset int) ([]Version, int, error)
 	SavedVersion(ctx context.Context, workspaceID, id string, number int) (*Version, error)
+	// Schedules returns the armed schedules of a workflow.
+	Schedules(ctx context.Context, workspaceID, id string) ([]ArmedSchedule, error)
 	// Webhook finds what is armed at a path of a workspace's slug.
 	Webhook(ctx context.Context, slug, path string) (*Webhook, error)
 }

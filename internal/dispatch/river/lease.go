@@ -22,6 +22,7 @@ func (d *Dispatcher) keepLease(ctx context.Context, renewed time.Time) {
 			return
 		case err == nil:
 			renewed = began
+			d.renewed(began)
 			idle = d.lookAfter(ctx, held, idle)
 			d.takeOver(ctx)
 		case fault.Is(err, fault.Stale) || time.Since(renewed) >= d.cfg.Worker.Lease:
@@ -115,6 +116,7 @@ func (d *Dispatcher) registerAnew(ctx context.Context) time.Time {
 		began := time.Now()
 		err := d.limited(ctx, func(ctx context.Context) error { return d.leases.Register(ctx, d.cfg.Worker) })
 		if err == nil {
+			d.renewed(began)
 			d.mu.Lock()
 			if d.state == lost {
 				d.state = serving

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"agentstudio/internal/execution"
@@ -99,10 +100,11 @@ type Dispatcher struct {
 	url    string
 	leases Leases
 	ready  chan struct{}
-	leave  chan struct{}  // closed when Run is to end
-	told   wishes         // executions to be looked at elsewhere
-	born   time.Time      // set by Run
-	replan chan time.Time // a timer before the known ones; newest wins
+	leave  chan struct{}             // closed when Run is to end
+	told   wishes                    // executions to be looked at elsewhere
+	born   time.Time                 // set by Run
+	replan chan time.Time            // a timer before the known ones; newest wins
+	until  atomic.Pointer[time.Time] // the lease's end by our clock, which goes on while we are stopped
 
 	mu     sync.Mutex
 	engine Engine
@@ -130,6 +132,18 @@ func New(url string, leases Leases, cfg Config) *Dispatcher {
 // Ready is closed once the worker is registered and takes executions.
 func (d *Dispatcher) Ready() <-chan struct{} { return d.ready }
 
+// Holds reports whether the lease has not ended yet, as far as this process
+// can know without asking: false after it was stopped for longer.
+func (d *Dispatcher) Holds() bool {
+	until := d.until.Load()
+	return until != nil && time.Now().Before(*until)
+}
+
+func (d *Dispatcher) renewed(began time.Time) {
+	until := began.Add(d.cfg.Worker.Lease)
+	d.until.Store(&until)
+}
+
 // Run takes executions until ctx ends and returns when the last one has come
 // to rest; what is still held then goes to other workers. Executions run under
 // drain's context, so that the caller decides how long they may take to end
@@ -148,8 +162,12 @@ func (d *Dispatcher) Run(ctx, drain context.Context, engine Engine) (err error) 
 	d.engine, d.drain, d.born = engine, drain, time.Now()
 	d.mu.Unlock()
 	if err := d.limited(ctx, func(ctx context.Context) error { return d.leases.Register(ctx, d.cfg.Worker) }); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before it had begun
+		}
 		return fmt.Errorf("register as a worker: %w", err)
 	}
+	d.renewed(d.born)
 	d.become(serving)
 	after := context.WithoutCancel(ctx)
 	defer func() {

@@ -2,6 +2,7 @@ package river_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -176,11 +177,15 @@ func TestCutConnectionsAreMadeAgain(t *testing.T) {
 		case x.Priority == 1:
 			return p.commit(x, execution.Head{Status: execution.Waiting, WakeAt: time.Now().Add(100 * time.Millisecond), Release: true})
 		}
-		select {
-		case <-signal:
-			return p.finish(x)
-		case <-ctx.Done():
-			return ctx.Err()
+		for {
+			select {
+			case <-signal: // also after each new connection, just in case
+				if again, err := p.journal.Find(ctx, "w", x.ID); err != nil || again.CancelRequested {
+					return errors.Join(err, p.finish(x))
+				}
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 	}
 	p := w.start("p")

@@ -3,6 +3,7 @@
 package builtin
 
 import (
+	"context"
 	"time"
 
 	"agentstudio/internal/demo"
@@ -21,6 +22,8 @@ type Deps struct {
 	Mail    Mailer
 	Files   Files
 	Agent   Agent
+	// Arrived hears of files that a node has written; nil: nobody listens.
+	Arrived func(ctx context.Context, f node.FileArrival) error
 }
 
 // Kinds returns every built-in kind, in the palette's order.
@@ -32,11 +35,14 @@ func Kinds(deps Deps) []node.Type {
 		manualTrigger(),
 		webhookTrigger(),
 		scheduleTrigger(),
+		eventTrigger(),
+		fileTrigger(),
+		chatTrigger(),
 		workflowTrigger(),
 		agentKind(deps.Agent),
 		httpRequest(deps.HTTP),
 		sendEmail(deps.Mail),
-		file(deps.Files),
+		file(deps.Files, deps.Arrived),
 		code(),
 		set(),
 		runWorkflow(),

@@ -37,12 +37,13 @@ func (c fileConfig) Check() []fault.Detail {
 	return nil
 }
 
-func file(files Files) node.Type {
+func file(files Files, arrived func(context.Context, node.FileArrival) error) node.Type {
 	return node.Define(node.Spec{
 		Kind: "file", Title: "File", Group: node.Action, Category: "data", Icon: "file",
 		Description: "Reads, writes, lists or deletes a file of the workspace.",
 		Effect:      true, Risk: node.RiskMedium,
 		Docs: `Works on the workspace's own files; no path leads out of them. ` + "`read`" + ` answers ` + "`{path, content}`" + ` (JSON as a value, CSV as a list of objects by its first line), ` + "`write`" + ` and ` + "`delete`" + ` answer ` + "`{path}`" + `, ` + "`list`" + ` answers ` + "`{files: [{path, size, modified_at}]}`" + `.
+A written file starts the workflows whose file trigger waits for its path, but never the one that wrote it.
 
 ` + "```yaml" + `
 config: {operation: write, path: "invoices/{{ trigger.id }}.json", content: "{{ nodes.extract.output.data }}"}
@@ -57,7 +58,14 @@ config: {operation: write, path: "invoices/{{ trigger.id }}.json", content: "{{ 
 			if err != nil {
 				return node.Result{}, err
 			}
-			return node.Output("", map[string]any{"path": cfg.Path, "size": len(text)}), files.Write(ctx, c.WorkspaceID, cfg.Path, text)
+			if err := files.Write(ctx, c.WorkspaceID, cfg.Path, text); err != nil {
+				return node.Result{}, err
+			}
+			out := node.Output("", map[string]any{"path": cfg.Path, "size": len(text)})
+			if arrived == nil {
+				return out, nil
+			}
+			return out, arrived(ctx, node.FileArrival{WorkspaceID: c.WorkspaceID, Path: cfg.Path, Key: c.Key, WorkflowID: c.WorkflowID, ExecutionID: c.ExecutionID, Depth: c.Depth})
 		case "delete":
 			return node.Output("", map[string]any{"path": cfg.Path}), files.Delete(ctx, c.WorkspaceID, cfg.Path)
 		case "list":

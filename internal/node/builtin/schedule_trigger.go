@@ -2,12 +2,10 @@ package builtin
 
 import (
 	"context"
-	"time"
 
 	"agentstudio/internal/fault"
 	"agentstudio/internal/node"
-
-	"github.com/adhocore/gronx"
+	"agentstudio/internal/schedule"
 )
 
 type scheduleTriggerConfig struct {
@@ -21,24 +19,7 @@ type scheduleTriggerConfig struct {
 
 // Check finds schedules that can never tick, and zones that do not exist.
 func (c scheduleTriggerConfig) Check() []fault.Detail {
-	var found []fault.Detail
-	switch {
-	case c.Cron == "" && c.Every == "":
-		found = append(found, fault.Detail{Location: "cron", Code: "missing_schedule", Message: "say when to start: give cron or every"})
-	case c.Cron != "" && c.Every != "":
-		found = append(found, fault.Detail{Location: "every", Code: "two_schedules", Message: "give either cron or every, not both"})
-	case c.Cron != "" && !gronx.IsValid(c.Cron):
-		found = append(found, fault.Detail{Location: "cron", Code: "bad_cron", Message: "this is no cron line: five fields (minute hour day month weekday), or six with seconds first", Value: c.Cron})
-	}
-	if c.Every != "" {
-		if d, err := time.ParseDuration(c.Every); err != nil || d < time.Second {
-			found = append(found, fault.Detail{Location: "every", Code: "bad_interval", Message: "this is no interval of a second or more; write it like 30s, 15m or 6h", Value: c.Every})
-		}
-	}
-	if _, err := time.LoadLocation(c.TimeZone); err != nil {
-		found = append(found, fault.Detail{Location: "time_zone", Code: "bad_time_zone", Message: "there is no such time zone; use an IANA name such as Europe/Berlin", Value: c.TimeZone})
-	}
-	return found
+	return schedule.Faults(*c.Arm().Schedule)
 }
 
 // Arm returns the schedule that publishing starts.
@@ -55,7 +36,16 @@ func scheduleTrigger() node.Type {
 		Description: "Starts the workflow at set times.",
 		NoInput:     true, Starts: []string{"schedule"}, Instant: true, Risk: node.RiskLow,
 		Docs: `Starts an execution at each tick while the workflow is published; each tick fires once, however many replicas run.
-Its output is the tick's data.
+Its output, and ` + "`trigger`" + `, is ` + "`{scheduled_for, local_time, fired_at, schedule: {id, cron, every, time_zone}}`" + `.
+
+- **cron**: five fields, or six with seconds first. **every**: an interval that counts from publishing.
+- **Daylight saving**: a line with fixed hour, minute and second means the clock on the wall: a time that the clock jumps
+  over fires once, right after the jump; a time that comes twice fires once, the first time. Lines with an open field
+  (` + "`*`, `*/15`" + `) and intervals follow real time.
+- **catch_up**, for ticks over a minute late: none lets them go, last makes up for the newest, all for each of the last
+  24 hours, at most 1,000.
+- **overlap**, when the execution of the tick before still runs: allow, skip this tick, queue it until the other has
+  ended, or cancel the other.
 
 ` + "```yaml" + `
 config: {cron: "0 9 * * 1-5", time_zone: Europe/Berlin, catch_up: last, overlap: skip}
