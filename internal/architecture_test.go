@@ -19,7 +19,7 @@ import (
 // is listed where it is allowed. A package that is missing here fails.
 func mayImport() map[string]string {
 	const contracts = "fault jsonvalue access event node tool llm schema expr signature"
-	const nouns = contracts + " workspace schedule workflow execution account usage"
+	const nouns = contracts + " workspace schedule workflow execution account usage limit"
 	const adapter = nouns // an adapter knows the nouns, never another adapter
 	return map[string]string{
 		"fault": "",
@@ -36,6 +36,7 @@ func mayImport() map[string]string {
 		"workspace": "fault access",
 		"account":   "fault access",
 		"usage":     "",
+		"limit":     "",
 		"signature": "",
 		"schedule":  "fault node",
 		"workflow":  "fault access event node schema expr workspace schedule",
@@ -60,6 +61,9 @@ func mayImport() map[string]string {
 		"dispatch/local": "fault execution",
 		"dispatch/river": "fault execution",
 		"bus/memory":     "event",
+		"bus/postgres":   "event bus/memory",
+		"bus/redis":      "event bus/memory",
+		"limit/redis":    "limit",
 		"llm/anthropic":  "fault llm",
 		"llm/openai":     "fault llm",
 		"llm/scripted":   "fault llm schema",
@@ -71,6 +75,9 @@ func mayImport() map[string]string {
 
 		// What only tests import.
 		"store/storetest":       "store",
+		"bus/bustest":           "event",
+		"limit/limittest":       "limit",
+		"redistest":             "",
 		"node/nodetest":         "fault node expr",
 		"llm/llmtest":           "fault llm usage",
 		"dispatch/dispatchtest": "fault execution event",

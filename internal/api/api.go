@@ -15,6 +15,7 @@ import (
 	"agentstudio/internal/account"
 	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
+	"agentstudio/internal/limit"
 	"agentstudio/internal/node"
 	"agentstudio/internal/workflow"
 	"agentstudio/internal/workspace"
@@ -25,8 +26,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// Bus lets sockets and streams hear of what is committed.
+// Bus lets sockets and streams hear of what is committed, and those of other
+// replicas of sessions that end.
 type Bus interface {
+	Publish(ctx context.Context, events ...event.Event)
 	Subscribe(rooms ...string) event.Subscription
 }
 
@@ -132,10 +135,9 @@ type Server struct {
 	handler  http.Handler
 	document func() (*document, error)
 
-	mu       sync.Mutex // guards closed, sockets and adding to live
+	mu       sync.Mutex // guards closed and adding to live
 	closed   bool
-	sockets  map[*socket]string // with the ids of their users
-	live     sync.WaitGroup     // streams and sockets
+	live     sync.WaitGroup // streams and sockets
 	stopping chan struct{}
 }
 
@@ -143,7 +145,7 @@ type Server struct {
 // programmer's error.
 func New(services Services, cfg Config) *Server {
 	cfg.fill()
-	s := &Server{Services: services, cfg: cfg, router: chi.NewMux(), stopping: make(chan struct{}), sockets: map[*socket]string{}}
+	s := &Server{Services: services, cfg: cfg, router: chi.NewMux(), stopping: make(chan struct{})}
 	if s.Codec == nil {
 		s.Codec = workflow.NewCodec()
 	}
@@ -151,7 +153,7 @@ func New(services Services, cfg Config) *Server {
 		s.Kinds = node.NewKinds()
 	}
 	if s.limiter = services.Limiter; s.limiter == nil {
-		s.limiter = NewLocalLimiter(cfg.Now)
+		s.limiter = limit.NewLocal(cfg.Now)
 	}
 	s.document = sync.OnceValues(s.describe)
 	s.router.Use(middleware.GetHead) // inside: it asks the router

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"agentstudio/internal/api"
+	"agentstudio/internal/limit"
 )
 
 // asking starts a workflow that waits for an approval of the config, and
@@ -189,7 +190,7 @@ func TestCallbacksThatComeTooLateAreTold(t *testing.T) {
 
 func TestCallbacksHaveALimit(t *testing.T) {
 	s := open(t, options{config: func(c *api.Config) {
-		c.Limits.Webhook, c.Limits.Anonymous = api.Limit{Requests: 1, Per: time.Minute}, api.Limit{Requests: 30, Per: time.Minute}
+		c.Limits.Webhook, c.Limits.Anonymous = limit.Rate{Requests: 1, Per: time.Minute}, limit.Rate{Requests: 30, Per: time.Minute}
 	}})
 	w := s.team()
 	key := s.called(w.editor.token, w.id, "")

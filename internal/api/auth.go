@@ -157,7 +157,7 @@ func (s *Server) logout(ctx context.Context, by access.Actor, in *refreshInput) 
 	if err := s.Accounts.SignOut(ctx, by, in.token()); err != nil {
 		return nil, err
 	}
-	s.recheck(by.UserID)
+	s.recheck(ctx, by.UserID)
 	return &signedOut{SetCookie: s.cookie("", -time.Second)}, nil
 }
 
@@ -207,7 +207,7 @@ func (s *Server) listSessions(ctx context.Context, by access.Actor, in *Paging) 
 
 func (s *Server) endSession(ctx context.Context, by access.Actor, in *IDPath) (*none, error) {
 	err := s.Accounts.EndSession(ctx, by, in.ID)
-	s.recheck(by.UserID)
+	s.recheck(ctx, by.UserID)
 	return nil, err
 }
 

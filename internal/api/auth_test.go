@@ -9,6 +9,7 @@ import (
 
 	"agentstudio/internal/account"
 	"agentstudio/internal/api"
+	"agentstudio/internal/limit"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -294,8 +295,8 @@ func TestAPIKeysActWithinTheirScopes(t *testing.T) {
 
 func TestLimitsAnswerTooMany(t *testing.T) {
 	s := open(t, options{config: func(c *api.Config) {
-		c.Limits = api.Limits{User: api.Limit{Requests: 3, Per: time.Hour}, Anonymous: api.Limit{Requests: 8, Per: time.Minute},
-			CodeAddress: api.Limit{Requests: 2, Per: time.Hour}, Verify: api.Limit{Requests: 2, Per: time.Hour}}
+		c.Limits = api.Limits{User: limit.Rate{Requests: 3, Per: time.Hour}, Anonymous: limit.Rate{Requests: 8, Per: time.Minute},
+			CodeAddress: limit.Rate{Requests: 2, Per: time.Hour}, Verify: limit.Rate{Requests: 2, Per: time.Hour}}
 	}})
 	p := s.signIn("a@example.com") // 2 anonymous requests
 	a := s.do("GET", "/auth/me", p.token, nil).expect(200)

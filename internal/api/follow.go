@@ -50,6 +50,9 @@ func (f *follower) catchUp(ctx context.Context, tell func(event.Event) error) er
 
 // take tells an event the bus has brought, unless it was told before.
 func (f *follower) take(ctx context.Context, e event.Event, tell func(event.Event) error) error {
+	if e.Type == "" {
+		return nil // it only woke us
+	}
 	if e.Seq == 0 || f.history == nil { // it passes by and was never stored
 		return tell(e)
 	}

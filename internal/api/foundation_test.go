@@ -11,6 +11,7 @@ import (
 
 	"agentstudio/internal/api"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/limit"
 )
 
 func TestOpenAPINeedsNoServices(t *testing.T) {
@@ -116,39 +117,6 @@ func TestOnlyAllowedOriginsMayCall(t *testing.T) {
 	s.do("POST", "/nowhere", "", "{}", "Sec-Fetch-Site", "same-origin").problem(404, "not_found")
 }
 
-func TestLocalLimiterCountsEvenly(t *testing.T) {
-	now := time.Unix(0, 0)
-	l := api.NewLocalLimiter(func() time.Time { return now })
-	limit := api.Limit{Requests: 3, Per: time.Minute}
-	take := func(key string) api.Verdict {
-		v, err := l.Take(context.Background(), key, limit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-	for left := 2; left >= 0; left-- {
-		if v := take("a"); !v.Allowed || v.Remaining != left {
-			t.Fatalf("got %+v, want %d left", v, left)
-		}
-	}
-	if v := take("a"); v.Allowed || v.Retry != 20*time.Second {
-		t.Fatalf("got %+v, want a refusal for 20 s", v)
-	}
-	if v := take("b"); !v.Allowed {
-		t.Fatal("another key is refused")
-	}
-	now = now.Add(20 * time.Second)
-	if v := take("a"); !v.Allowed {
-		t.Fatal("still refused after a third of the time")
-	}
-	for i := range 250_000 {
-		take(strings.Repeat("x", i%7) + time.Duration(i).String())
-	}
-	if !take("fresh").Allowed {
-		t.Fatal("a flood of keys refuses others")
-	}
-}
 func TestForwardedAddressesAreBelievedFromProxiesOnly(t *testing.T) {
 	for _, c := range []struct {
 		proxies string
@@ -156,7 +124,7 @@ func TestForwardedAddressesAreBelievedFromProxiesOnly(t *testing.T) {
 	}{{"127.0.0.1/32", 200}, {"10.0.0.0/8", 429}} {
 		s := open(t, options{config: func(cfg *api.Config) {
 			cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(c.proxies)}
-			cfg.Limits.CodeIP = api.Limit{Requests: 1, Per: time.Hour}
+			cfg.Limits.CodeIP = limit.Rate{Requests: 1, Per: time.Hour}
 		}})
 		body := map[string]any{"email": "a@example.com"}
 		s.do("POST", "/auth/request-otp", "", body, "X-Forwarded-For", "203.0.113.1").expect(200)

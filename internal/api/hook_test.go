@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"agentstudio/internal/api"
+	"agentstudio/internal/limit"
 )
 
 // arm publishes a workflow that begins with a webhook of the config and goes
@@ -141,7 +142,7 @@ func TestRepeatedDeliveriesStartNothing(t *testing.T) {
 }
 
 func TestWebhooksHaveALimit(t *testing.T) {
-	s := open(t, options{config: func(c *api.Config) { c.Limits.Webhook = api.Limit{Requests: 2, Per: time.Minute} }})
+	s := open(t, options{config: func(c *api.Config) { c.Limits.Webhook = limit.Rate{Requests: 2, Per: time.Minute} }})
 	w := s.team()
 	s.arm(w.editor, w.id, `{"path":"a"}`)
 	for _, want := range []int{202, 202, 429} {

@@ -77,6 +77,6 @@ func parseRole(text string) (access.Role, error) {
 
 func (s *Server) removeMember(ctx context.Context, by access.Actor, in *MemberPath) (*none, error) {
 	err := s.Workspaces.Remove(ctx, by, in.ID, in.UserID)
-	s.recheck(in.UserID)
+	s.recheck(ctx, in.UserID)
 	return nil, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -32,7 +33,6 @@ type socket struct {
 	renew  renewal
 	sub    event.Subscription
 	rooms  map[string]*follower
-	poke   chan struct{} // look whether the session is still alive
 }
 
 // command is a frame of the client.
@@ -136,20 +136,35 @@ func (k *socket) loop(ctx context.Context, commands <-chan command, rooms []stri
 			err = k.obey(ctx, c)
 		case <-look.C:
 			err = k.look(ctx)
-		case <-k.poke:
-			err = k.look(ctx)
 		case <-k.server.stopping:
 			err = &closing{code: websocket.StatusGoingAway, reason: "the studio is stopping"}
 		case <-ctx.Done():
 			return nil
 		}
 		if err == nil && k.sub.Lagged() {
-			err = k.catchUp(ctx)
+			err = k.recover(ctx)
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// recover is called when events were missed: stored ones are read, of the
+// others the client is told that there may have been some, and one of them may
+// have said that the session ended.
+func (k *socket) recover(ctx context.Context) error {
+	if err := k.look(ctx); err != nil {
+		return err
+	}
+	for _, room := range slices.Sorted(maps.Keys(k.rooms)) {
+		if k.rooms[room].history == nil {
+			if err := k.tell(ctx, notice{Type: "subscription", Event: "missed", Room: room}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (k *socket) greet(ctx context.Context, rooms []string, after int64) error {
@@ -224,6 +239,9 @@ func (k *socket) refuse(ctx context.Context, room, message string) error {
 func clip(room string) string { return room[:min(len(room), 200)] }
 
 func (k *socket) take(ctx context.Context, e event.Event) error {
+	if e.Type == event.Session {
+		return k.look(ctx)
+	}
 	if f := k.rooms[e.Room]; f != nil {
 		return f.take(ctx, e, k.teller(ctx))
 	}

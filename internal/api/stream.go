@@ -103,7 +103,7 @@ func (s *Server) followEvents(w http.ResponseWriter, r *http.Request, by access.
 // gone or may not see it any more, or the server stops.
 func (s *Server) followExecution(w http.ResponseWriter, r *http.Request, by access.Actor, id string, after int64, show func(*sse, event.Event) error) error {
 	ctx := r.Context()
-	sub := s.Bus.Subscribe(event.ExecutionRoom(id))
+	sub := s.Bus.Subscribe(event.ExecutionRoom(id), event.UserRoom(by.UserID))
 	defer sub.Close()
 	x, err := s.Executions.Find(ctx, by, id)
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *Server) followExecution(w http.ResponseWriter, r *http.Request, by acce
 		return fault.New(fault.Unavailable, "the studio is stopping; try again in a moment")
 	}
 	defer s.live.Done()
-	l := &listener{server: s, request: r, out: newSSE(w), sub: sub, show: show, ended: x.Status.Over()}
+	l := &listener{server: s, request: r, room: event.ExecutionRoom(id), out: newSSE(w), sub: sub, show: show, ended: x.Status.Over()}
 	l.follower = &follower{last: after, history: s.executionHistory(by, id)}
 	s.noteStream(ctx, l.run(ctx))
 	return nil
@@ -127,6 +127,7 @@ func (s *Server) followExecution(w http.ResponseWriter, r *http.Request, by acce
 type listener struct {
 	server   *Server
 	request  *http.Request
+	room     string
 	out      *sse
 	sub      event.Subscription
 	show     func(*sse, event.Event) error
@@ -158,12 +159,13 @@ func (l *listener) next(ctx context.Context, beat <-chan time.Time) error {
 	var err error
 	select {
 	case e := <-l.sub.C():
-		err = l.follower.take(ctx, e, l.tell)
-	case <-beat:
-		if _, err = l.server.identify(ctx, bearer(l.request)); err == nil {
-			err = l.follower.catchUp(ctx, l.tell) // also shows whether one may still see it
+		if e.Room == l.room {
+			err = l.follower.take(ctx, e, l.tell)
+		} else if e.Type == event.Session {
+			err = l.look(ctx)
 		}
-		if err == nil {
+	case <-beat:
+		if err = l.look(ctx); err == nil {
 			err = l.out.send(": still here\n\n")
 		}
 	case <-ctx.Done():
@@ -172,9 +174,17 @@ func (l *listener) next(ctx context.Context, beat <-chan time.Time) error {
 		return errEnded
 	}
 	if err == nil && l.sub.Lagged() {
-		err = l.follower.catchUp(ctx, l.tell)
+		err = l.look(ctx)
 	}
 	return err
+}
+
+// look tells what is stored, to who may still see it.
+func (l *listener) look(ctx context.Context) error {
+	if _, err := l.server.identify(ctx, bearer(l.request)); err != nil {
+		return err
+	}
+	return l.follower.catchUp(ctx, l.tell)
 }
 
 // noteStream logs why a stream ended, when that is ours to mend.

@@ -33,6 +33,7 @@ func (s *Server) socket(path, id, summary string, rooms func(by access.Actor, id
 	o := op{Method: "GET", Path: path, ID: id, Tag: "realtime", Summary: summary, Status: http.StatusSwitchingProtocols,
 		Notes: "A WebSocket of JSON frames. Authenticate by ?ticket= (from /auth/ws-ticket), by Authorization, or by the sub-protocols agentstudio and bearer.<token>. " +
 			"Send subscribe {room_id, after_seq?}, unsubscribe {room_id} and ping; rooms are execution:, workflow:, workspace:, analytics: and user: with an id. " +
+			"subscription/missed says that events of a room that keeps none may have been lost: load what you show anew. " +
 			"Closes with 4401 when the session ends and with 1013 when the client is too slow."}.operation()
 	o.Responses["101"] = &huma.Response{Description: "Switching protocols"}
 	o.Parameters = append(o.Parameters, &huma.Param{Name: "ticket", In: "query", Schema: &huma.Schema{Type: "string"}},
@@ -116,37 +117,15 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, by access.Actor,
 	if text := r.URL.Query().Get("after_seq"); text != "" {
 		after = max(0, parseSeq(text))
 	}
-	sock := &socket{server: s, conn: conn, by: by, renew: renew, rooms: map[string]*follower{}, sub: s.Bus.Subscribe(), poke: make(chan struct{}, 1)}
-	s.addSocket(sock)
-	defer s.removeSocket(sock)
+	sock := &socket{server: s, conn: conn, by: by, renew: renew, rooms: map[string]*follower{}, sub: s.Bus.Subscribe()}
 	// The request's context ends with the handler only: the connection is ours now.
 	sock.serve(context.WithoutCancel(r.Context()), rooms, after)
 	return nil
 }
 
-func (s *Server) addSocket(k *socket) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sockets[k] = k.by.UserID
-}
-
-func (s *Server) removeSocket(k *socket) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.sockets, k)
-}
-
-// recheck makes a user's sockets look at once whether their session is still
-// alive; those on other replicas look within a heartbeat.
-func (s *Server) recheck(userID string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for k, id := range s.sockets {
-		if id == userID {
-			select {
-			case k.poke <- struct{}{}:
-			default: // it is about to look
-			}
-		}
-	}
+// recheck makes whoever follows for a user, on every replica, look at once
+// whether the session is still alive. Who is out of reach looks within a
+// heartbeat.
+func (s *Server) recheck(ctx context.Context, userID string) {
+	s.Bus.Publish(ctx, event.Event{Room: event.UserRoom(userID), Type: event.Session, Name: "changed", At: s.cfg.Now()})
 }

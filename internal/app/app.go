@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"agentstudio/internal/account"
+	"agentstudio/internal/api"
 	"agentstudio/internal/bus/memory"
 	"agentstudio/internal/config"
 	"agentstudio/internal/courier"
 	"agentstudio/internal/engine"
+	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/llm"
 	"agentstudio/internal/mail"
@@ -29,6 +31,7 @@ import (
 	"agentstudio/internal/workspace"
 
 	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
 )
 
 // Options are what a studio needs beside its configuration.
@@ -58,8 +61,12 @@ type App struct {
 	Tools      *tool.Catalogue
 	Models     *llm.Registry
 	Codec      *workflow.Codec
-	Bus        *memory.Bus
+	Bus        event.Bus
 
+	local    *memory.Bus // what Bus carries within this process
+	carry    func(context.Context) error
+	limiter  api.Limiter
+	redis    []*redis.Client
 	cfg      config.Config
 	opts     Options
 	db       *store.DB
@@ -103,9 +110,12 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	a := &App{cfg: cfg, opts: opts, db: db, Bus: memory.New(1024), Codec: workflow.NewCodec(), running: make(chan struct{})}
-	if err := a.wire(secrets); err != nil {
+	a := &App{cfg: cfg, opts: opts, db: db, local: memory.New(1024), Codec: workflow.NewCodec(), running: make(chan struct{})}
+	if err := a.share(); err != nil {
 		return nil, errors.Join(err, db.Close())
+	}
+	if err := a.wire(secrets); err != nil {
+		return nil, errors.Join(err, a.hangUp(), db.Close())
 	}
 	return a, nil
 }
@@ -135,19 +145,19 @@ func (a *App) wire(secrets [][]byte) error {
 	journal := a.dispatch.journal
 	a.engine = engine.New(journal, library, a.Bus, a.dispatch.announce, journal, engine.Config{Worker: a.dispatch.worker, NewID: NewID, Log: a.opts.Log, Holds: a.dispatch.holds,
 		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second})
-	a.Executions = execution.NewService(journal, library, a.dispatch.announce, a.Bus.Brief(),
+	a.Executions = execution.NewService(journal, library, a.dispatch.announce, a.local.Brief(),
 		execution.Config{NewID: NewID, Leased: a.dispatch.leased, MaxTrigger: a.cfg.MaxBodyMiB << 20})
 	a.retention = retention.New(store.NewRetention(a.db), retention.Config{Days: a.cfg.RetentionDays, Log: a.opts.Log})
 	a.links = execution.NewLinks(secrets)
 	a.courier = courier.New(journal, a.opts.Mailer, a.links, courier.Config{PublicURL: a.cfg.PublicURL, Log: a.opts.Log, Asked: journal.Asked()})
-	a.triggers = trigger.New(journal, a.Executions, a.Bus.Brief(), trigger.Config{Log: a.opts.Log, Armed: workflows.Armed(), Followed: journal.Followed()})
+	a.triggers = trigger.New(journal, a.Executions, a.local.Brief(), trigger.Config{Log: a.opts.Log, Armed: workflows.Armed(), Followed: journal.Followed()})
 	return nil
 }
 
 // Close closes the database. Call it after Run has returned.
 func (a *App) Close() error {
 	a.outside.Close()
-	return a.db.Close()
+	return errors.Join(a.hangUp(), a.db.Close())
 }
 
 // Run takes up what earlier processes left behind and runs executions until
@@ -160,6 +170,8 @@ func (a *App) Run(ctx context.Context) (err error) {
 	go func() { writer <- a.dispatch.journal.Run(writing) }()
 	accountant := make(chan struct{})
 	go func() { defer close(accountant); a.usage.run(writing) }()
+	carrier := make(chan error, 1)
+	go func() { carrier <- a.carry(writing) }()
 	keepers := sync.WaitGroup{}
 	keepers.Go(func() { newHeapKeeper().run(writing) })
 	keepers.Go(func() { a.retention.Run(writing) })
@@ -195,5 +207,5 @@ func (a *App) Run(ctx context.Context) (err error) {
 	stopWriting()
 	<-accountant
 	keepers.Wait()
-	return errors.Join(err, <-letters, <-writer)
+	return errors.Join(err, <-letters, <-writer, <-carrier)
 }

@@ -64,6 +64,8 @@ func (f *follower) follow(ctx context.Context, sub event.Subscription) error {
 			return ctx.Err()
 		case e := <-sub.C():
 			switch {
+			case e.Type == "": // events may have been lost
+				over, err = f.catchUp(ctx)
 			case e.Seq == 0:
 				f.watch(e)
 			case e.Seq == f.seq+1 && !sub.Lagged():

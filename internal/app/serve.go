@@ -12,6 +12,7 @@ import (
 
 	"agentstudio/internal/api"
 	"agentstudio/internal/config"
+	"agentstudio/internal/limit"
 	"agentstudio/internal/store"
 )
 
@@ -22,7 +23,7 @@ func (a *App) handler() (*api.Server, error) {
 		return nil, err
 	}
 	return api.New(api.Services{Accounts: a.Accounts, Workspaces: a.Workspaces, Workflows: a.Workflows, Executions: a.Executions,
-		Kinds: a.Kinds, Codec: a.Codec, Bus: a.Bus, Idempotency: store.NewIdempotency(a.db), Ready: a.ready, WebhookSecret: webhookSecret, Links: a.links, Models: a.listed},
+		Kinds: a.Kinds, Codec: a.Codec, Bus: a.Bus, Idempotency: store.NewIdempotency(a.db), Ready: a.ready, WebhookSecret: webhookSecret, Links: a.links, Models: a.listed, Limiter: a.limiter},
 		api.Config{Version: a.opts.Version, PublicURL: a.cfg.PublicURL, AllowedOrigins: a.cfg.AllowedOrigins, TrustedProxies: proxies,
 			MaxBody: int64(a.cfg.MaxBodyMiB) << 20, Limits: limits(a.cfg), SecureCookies: strings.HasPrefix(a.cfg.PublicURL, "https://"),
 			NewID: NewID, Log: a.opts.Log}), nil
@@ -38,9 +39,9 @@ func (a *App) listed() []api.Model {
 }
 
 func limits(cfg config.Config) api.Limits {
-	limit := func(r config.Rate) api.Limit { return api.Limit{Requests: r.Requests, Per: r.Per} }
-	return api.Limits{User: limit(cfg.LimitAPI), Anonymous: limit(cfg.LimitAnonymous), CodeAddress: limit(cfg.LimitCodeAddress),
-		CodeIP: limit(cfg.LimitCodeIP), Verify: limit(cfg.LimitVerify), Webhook: limit(cfg.LimitWebhook)}
+	rate := func(r config.Rate) limit.Rate { return limit.Rate{Requests: r.Requests, Per: r.Per} }
+	return api.Limits{User: rate(cfg.LimitAPI), Anonymous: rate(cfg.LimitAnonymous), CodeAddress: rate(cfg.LimitCodeAddress),
+		CodeIP: rate(cfg.LimitCodeIP), Verify: rate(cfg.LimitVerify), Webhook: rate(cfg.LimitWebhook)}
 }
 
 // ready says why the studio cannot serve just now, or nil.

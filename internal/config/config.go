@@ -22,6 +22,7 @@ type Config struct {
 	PublicURL     string `group:"Server" env:"STUDIO_PUBLIC_URL" help:"Address people reach the studio at, for links in letters and webhooks. Default: http:// and the listen address."`
 	ConfigFile    string `group:"Server" name:"config-file" env:"STUDIO_CONFIG" help:"YAML file with settings. Default: config.yaml in the data directory, when it is there."`
 	DatabaseURL   Secret `group:"Server" env:"DATABASE_URL" help:"postgres://… to use PostgreSQL. Empty: SQLite in the data directory."`
+	RedisURL      Secret `group:"Server" name:"redis-url" env:"REDIS_URL" help:"redis://… or rediss://… to share rate limits and live updates between processes through Redis. Empty: rate limits count in each process, live updates go through PostgreSQL."`
 	MaxConns      int    `group:"Server" env:"STUDIO_MAX_CONNS" default:"0" help:"Database connections at most. 0: 4 readers on SQLite, 20 on PostgreSQL."`
 	MaxActive     int    `group:"Server" env:"STUDIO_MAX_ACTIVE" default:"512" help:"Executions in memory at a time; others wait in the database."`
 	Engine        string `group:"Server" env:"STUDIO_ENGINE" default:"on" enum:"on,off" help:"Whether serve runs executions too: ${enum}. Off leaves them to the workers, on PostgreSQL."`

@@ -17,6 +17,9 @@ const (
 	Log             = "log"
 	WorkflowUpdate  = "workflow_update"
 	Activity        = "activity"
+	// Session asks whoever follows for a user to look whether the session is
+	// still alive. It goes to no client.
+	Session = "session"
 )
 
 // Event is one thing that happened in a room.
@@ -56,10 +59,12 @@ type Bus interface {
 
 // Subscription is one listener's bounded queue.
 type Subscription interface {
-	// C delivers events. It is closed by Close.
+	// C delivers events. It is closed by Close. An event without a type is none:
+	// it only wakes the listener, so that it asks Lagged.
 	C() <-chan Event
-	// Lagged reports, once per loss, that the queue overflowed and events were
-	// dropped: read the table from the last seq seen.
+	// Lagged reports, once per loss, that events may have been dropped, since
+	// the queue overflowed or another process was out of reach: read the table
+	// from the last seq seen.
 	Lagged() bool
 	// Add listens to one more room; Remove stops listening to one.
 	Add(room string)

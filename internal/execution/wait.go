@@ -17,10 +17,7 @@ func (s *Service) Wait(ctx context.Context, workspaceID string, sub event.Subscr
 	for {
 		select {
 		case e := <-sub.C():
-			if e.Type != event.ExecutionUpdate && !sub.Lagged() {
-				continue
-			}
-			if e.Name == "status_changed" && !isOver(e.Data) && !sub.Lagged() {
+			if !sub.Lagged() && (e.Type != event.ExecutionUpdate || e.Name == "status_changed" && !isOver(e.Data)) {
 				continue
 			}
 			x, err := s.store.Find(ctx, workspaceID, id)

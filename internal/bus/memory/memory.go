@@ -1,8 +1,10 @@
-// Package memory carries events between the goroutines of one process.
+// Package memory carries events between the goroutines of one process. The
+// buses between processes hand on to it what they hear.
 package memory
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"agentstudio/internal/event"
@@ -12,8 +14,42 @@ import (
 type Bus struct {
 	queue int
 
-	mu    sync.RWMutex
-	rooms map[string]map[*subscription]struct{}
+	mu      sync.RWMutex
+	rooms   map[string]map[*subscription]struct{}
+	watcher Watcher
+}
+
+// Watcher learns which rooms somebody listens to. It is called under the bus's
+// lock: it takes note, and calls nothing.
+type Watcher interface {
+	Joined(room string) // the first listener came
+	Left(room string)   // the last one went
+}
+
+// Watch tells the watcher of every room from now on, and at once of those that
+// have listeners. There is one watcher.
+func (b *Bus) Watch(w Watcher) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.watcher = w
+	for room := range b.rooms {
+		w.Joined(room)
+	}
+}
+
+// Lag tells the listeners of the rooms that match, or of all when match is
+// nil, that they may have missed events.
+func (b *Bus) Lag(match func(room string) bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for room, listeners := range b.rooms {
+		if match != nil && !match(room) {
+			continue
+		}
+		for s := range listeners {
+			s.lag()
+		}
+	}
 }
 
 // New returns a bus whose listeners may lag by up to queue events each before
@@ -86,6 +122,19 @@ func (s *subscription) offer(e event.Event) {
 	}
 }
 
+func (s *subscription) lag() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.lagged { // it was woken for the loss before
+		return
+	}
+	s.lagged = true
+	select {
+	case s.events <- event.Event{}:
+	default: // there is enough to wake it
+	}
+}
+
 func (s *subscription) C() <-chan event.Event { return s.events }
 
 func (s *subscription) Lagged() bool {
@@ -108,6 +157,9 @@ func (s *subscription) Add(room string) {
 	if listeners == nil {
 		listeners = map[*subscription]struct{}{}
 		s.bus.rooms[room] = listeners
+		if s.bus.watcher != nil {
+			s.bus.watcher.Joined(room)
+		}
 	}
 	if _, listens := listeners[s]; !listens {
 		listeners[s] = struct{}{}
@@ -118,13 +170,23 @@ func (s *subscription) Add(room string) {
 func (s *subscription) Remove(room string) {
 	s.bus.mu.Lock()
 	defer s.bus.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.bus.leave(s, room)
+	s.rooms = slices.DeleteFunc(s.rooms, func(r string) bool { return r == room })
 }
 
 func (b *Bus) leave(s *subscription, room string) {
+	if _, listens := b.rooms[room][s]; !listens {
+		return
+	}
 	delete(b.rooms[room], s)
-	if len(b.rooms[room]) == 0 {
-		delete(b.rooms, room)
+	if len(b.rooms[room]) > 0 {
+		return
+	}
+	delete(b.rooms, room)
+	if b.watcher != nil {
+		b.watcher.Left(room)
 	}
 }
 
