@@ -263,6 +263,7 @@ func TestBadSettingsAreRefused(t *testing.T) {
 		"sender":   func(c *config.Config) { c.EmailFrom = "nobody" },
 		"network":  func(c *config.Config) { c.AllowPrivate = []string{"everything"} },
 		"database": func(c *config.Config) { c.DatabaseURL = "mysql://x" },
+		"redis":    func(c *config.Config) { c.RedisURL = "http://:secret@x" },
 		"prices":   func(c *config.Config) { c.ModelPrices = "/none.json" },
 		"key":      func(c *config.Config) { c.SecretKeys = []config.Secret{"short"} },
 	} {

@@ -55,6 +55,9 @@ func benchmarkChain(b *testing.B, s *studio) {
 	defer sub.Close()
 	go func() {
 		for e := range sub.C() {
+			if e.Type == "" {
+				continue // it only wakes
+			}
 			var data struct{ Status execution.Status }
 			err := json.Unmarshal(e.Data, &data)
 			if err != nil || data.Status.Over() {

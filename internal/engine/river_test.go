@@ -23,6 +23,11 @@ func (d shared) run(ctx, drain context.Context, e *engine.Engine) error { return
 // startShared brings a studio up as one of several processes on a database.
 func startShared(t testing.TB, url string, p *probes, programs map[string]*workflow.Program) *studio {
 	t.Helper()
+	return startCarried(t, url, p, programs, nil)
+}
+
+func startCarried(t testing.TB, url string, p *probes, programs map[string]*workflow.Program, over carrier) *studio {
+	t.Helper()
 	db := storetest.Open(t, store.Config{URL: url})
 	queue, err := river.NewQueue()
 	if err != nil {
@@ -30,7 +35,7 @@ func startShared(t testing.TB, url string, p *probes, programs map[string]*workf
 	}
 	worker := newID()
 	d := river.New(url, store.NewLeases(db, queue), river.Config{Worker: execution.Worker{ID: worker, Lease: 2 * time.Second}, Log: slog.New(slog.DiscardHandler)})
-	s := startWith(t, db, p, programs, store.NewExecutions(db, queue, time.Now), shared{d}, worker)
+	s := startWith(t, db, p, programs, store.NewExecutions(db, queue, time.Now), shared{d}, worker, over)
 	<-d.Ready()
 	return s
 }

@@ -112,20 +112,28 @@ func start(t testing.TB, db *store.DB, p *probes, programs map[string]*workflow.
 	t.Helper()
 	journal := store.NewExecutions(db, nil, time.Now)
 	d := local.New(journal, local.Config{Log: slog.New(slog.DiscardHandler), Retry: 10 * time.Millisecond})
-	return startWith(t, db, p, programs, journal, embedded{d}, "local")
+	return startWith(t, db, p, programs, journal, embedded{d}, "local", nil)
 }
 
-// startWith brings a studio up on a dispatcher.
-func startWith(t testing.TB, db *store.DB, p *probes, programs map[string]*workflow.Program, journal *store.Executions, d dispatcher, worker string) *studio {
+// carrier reaches other processes with what is published.
+type carrier func(local *memory.Bus) event.Bus
+
+// startWith brings a studio up on a dispatcher, and a bus over the local one
+// when there are other processes to reach.
+func startWith(t testing.TB, db *store.DB, p *probes, programs map[string]*workflow.Program, journal *store.Executions, d dispatcher, worker string, over carrier) *studio {
 	t.Helper()
 	s := &studio{t: t, db: db, bus: memory.New(4096), programs: programs}
+	var bus event.Bus = s.bus
+	if over != nil {
+		bus = over(s.bus)
+	}
 	if s.programs == nil {
 		s.programs = map[string]*workflow.Program{}
 	}
 	s.kinds = node.NewKinds(append(builtin.Kinds(builtin.Deps{}), p.kind("probe", node.CrashRerun), p.kind("once", node.CrashFail))...)
 	s.store, s.disp = journal, d
 	quiet := slog.New(slog.DiscardHandler)
-	s.eng = engine.New(s.store, s, s.bus, s.disp, s.store, engine.Config{Worker: worker, Log: quiet, NewID: newID, StayAwake: 50 * time.Millisecond})
+	s.eng = engine.New(s.store, s, bus, s.disp, s.store, engine.Config{Worker: worker, Log: quiet, NewID: newID, StayAwake: 50 * time.Millisecond})
 	ctx, cancel := context.WithCancel(context.Background())
 	writerCtx, stopWriter := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

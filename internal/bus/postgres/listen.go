@@ -144,6 +144,10 @@ func (b *Bus) note(m *message) (match func(string) bool, lag bool) {
 	if p == nil {
 		p = &peer{id: m.From, rooms: map[uint64]struct{}{}}
 		b.peers[m.From] = p
+		if m.Kind != hello { // it may not know what was not announced while nobody was there
+			b.tellRooms(p.id, time.Time{})
+			b.wake()
+		}
 	}
 	p.seen = b.now()
 	switch m.Kind {

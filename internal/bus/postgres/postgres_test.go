@@ -150,3 +150,24 @@ func TestStandbyCarriesOnlyOnDemand(t *testing.T) {
 	there.Demand(true)
 	bustest.Meet(t, here, sub, room)
 }
+
+func TestAProcessAloneAnnouncesNothingAndWhoComesLearnsAll(t *testing.T) {
+	url := storetest.PostgresURL(t)
+	cfg := postgres.Config{Settle: time.Nanosecond, Beat: time.Hour}
+	alone, _ := start(t, url, cfg)
+	alone.Settled(t)
+	before := alone.Told()
+	room := bustest.Room()
+	sub := alone.Subscribe(room)
+	defer sub.Close()
+	for range 100 {
+		alone.Subscribe(bustest.Room()).Close()
+	}
+	alone.Settled(t)
+	if n := alone.Told() - before; n > 1 { // the greeting may still be on its way
+		t.Errorf("a process that is alone said %d things", n)
+	}
+	comes, _ := start(t, url, cfg)
+	acquainted(t, alone, comes)
+	bustest.Meet(t, comes, sub, room)
+}

@@ -163,6 +163,9 @@ func (b *Bus) next(m message) message {
 }
 
 func (b *Bus) announceFresh() {
+	if len(b.peers) == 0 && !b.until.IsZero() && b.now().After(b.until) {
+		b.fresh = nil // whoever comes is told everything
+	}
 	for len(b.fresh) > 0 {
 		n := min(len(b.fresh), maxRooms)
 		b.control = append(b.control, message{Kind: listen, Rooms: b.fresh[:n:n], at: b.freshAt})
