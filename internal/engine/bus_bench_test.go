@@ -42,7 +42,7 @@ func BenchmarkBuses(b *testing.B) {
 			if c.second {
 				listen(b, open(memory.New(1024)), c.rooms)
 			}
-			time.Sleep(3 * time.Second) // they tell each other everything for two
+			<-time.After(3 * time.Second) // they tell each other everything for two
 			benchmarkChain(b, s)
 		})
 	}
@@ -62,7 +62,7 @@ func BenchmarkBuses(b *testing.B) {
 			}
 			s := startCarried(b, storetest.PostgresURL(b), newProbes(), nil, func(local *memory.Bus) event.Bus { return open(local) })
 			listen(b, open(memory.New(1024)), rooms)
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			benchmarkChain(b, s)
 		})
 	}

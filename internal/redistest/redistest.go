@@ -3,6 +3,7 @@
 package redistest
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -64,7 +65,7 @@ func (s *Server) Stop() {
 func (s *Server) Again() {
 	s.t.Helper()
 	_ = os.Remove(s.socket())
-	server := exec.Command("sh", "-c", keeper, "keeper", s.socket(), s.dir)
+	server := exec.CommandContext(context.Background(), "sh", "-c", keeper, "keeper", s.socket(), s.dir)
 	stdin, err := server.StdinPipe()
 	if err != nil {
 		s.t.Fatal(err)
@@ -73,8 +74,8 @@ func (s *Server) Again() {
 		s.t.Fatal(err)
 	}
 	s.stop = func() { _ = stdin.Close(); _ = server.Wait() }
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		conn, err := net.Dial("unix", s.socket())
+	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(5 * time.Millisecond) {
+		conn, err := (&net.Dialer{}).DialContext(context.Background(), "unix", s.socket())
 		if err == nil {
 			_ = conn.Close()
 			return

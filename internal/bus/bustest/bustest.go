@@ -255,7 +255,8 @@ func follow(t *testing.T, bus event.Bus, rows *table, room string, end int64) {
 }
 
 // complete has listeners come at any time while events are committed and
-// published: none may wait for what has happened.
+// published: none may wait for what has happened. The pauses only mix the
+// order.
 func complete(t *testing.T, here, there event.Bus) {
 	rows := &table{last: map[string]int64{}}
 	var all sync.WaitGroup
@@ -270,13 +271,13 @@ func complete(t *testing.T, here, there event.Bus) {
 			for range end {
 				from.Publish(context.Background(), event.Event{Room: room, Seq: rows.commit(room), Type: "t"})
 				if n%3 == 0 {
-					time.Sleep(time.Duration(n%7) * 100 * time.Microsecond)
+					<-time.After(time.Duration(n%7) * 100 * time.Microsecond)
 				}
 			}
 		})
 		for k := range 5 {
 			all.Go(func() {
-				time.Sleep(time.Duration((n+k)%11) * 200 * time.Microsecond)
+				<-time.After(time.Duration((n+k)%11) * 200 * time.Microsecond)
 				follow(t, to, rows, room, end)
 			})
 		}

@@ -19,7 +19,7 @@ func (b *Bus) Knows(other *Bus) bool {
 
 // Settled waits until the bus is connected and has told what it had to.
 func (b *Bus) Settled(t interface{ Fatal(...any) }) {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-time.After(time.Millisecond) {
 		b.mu.Lock()
 		done := !b.until.IsZero() && len(b.control) == 0 && len(b.fresh) == 0 && b.all.empty()
 		b.mu.Unlock()

@@ -45,7 +45,7 @@ func TestConformance(t *testing.T) {
 // acquainted waits until each knows what the other listens to.
 func acquainted(t *testing.T, a, b *postgres.Bus) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !a.Knows(b) || !b.Knows(a); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !a.Knows(b) || !b.Knows(a); <-time.After(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the processes do not find each other")
 		}

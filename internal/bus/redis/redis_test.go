@@ -69,7 +69,7 @@ func down(t *testing.T, buses ...*redis.Bus) { t.Helper(); await(t, false, buses
 func await(t *testing.T, up bool, buses []*redis.Bus) {
 	t.Helper()
 	for _, b := range buses {
-		for deadline := time.Now().Add(20 * time.Second); b.Up() != up; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(20 * time.Second); b.Up() != up; <-time.After(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("that Redis carries is still %v", !up)
 			}

@@ -56,7 +56,7 @@ func Run(t *testing.T, here, there Limiter) {
 			if v.Retry > rate.Per || time.Now().After(deadline) {
 				t.Fatalf("still refused: %+v", v)
 			}
-			time.Sleep(v.Retry)
+			<-time.After(v.Retry)
 		}
 	})
 	t.Run("many at once are counted exactly", func(t *testing.T) {
