@@ -56,6 +56,13 @@ stale: generate
 check: stale lint build test ## what CI runs: generated files, linters, build, tests, coverage
 
 .PHONY: bench
-bench: build ## measure the engine on the built binary; see bench/README.md
+bench: build ## measure the engine on the built binary, on SQLite and PostgreSQL; see bench/README.md
 	go run ./bench/engine -binary bin/agentstudio
-	scripts/with-services go test -run '^$$' -bench ChainOfTen -benchtime 4000x ./internal/engine
+	scripts/with-services bash -c 'go run ./bench/engine -binary bin/agentstudio -database "$$TEST_DATABASE_URL"'
+	scripts/with-services go test -run '^$$' -bench ChainOfTen -benchtime 8000x ./internal/engine
+
+.PHONY: chaos
+chaos: build ## kill servers and workers while they work, and count what is lost or runs again
+	go run ./bench/chaos -binary bin/agentstudio -kills 20
+	go run ./bench/chaos -binary bin/agentstudio -accept -kills 20 -executions 20
+	scripts/with-services bash -c 'go run ./bench/chaos -binary bin/agentstudio -database "$$TEST_DATABASE_URL" -kills 18 -freezes 2 -executions 40'
