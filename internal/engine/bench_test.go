@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -13,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	measured "agentstudio/bench/studio"
 	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/store"
@@ -100,49 +99,17 @@ func benchmarkChain(b *testing.B, s *studio) {
 	kept(b, s, b.N)
 }
 
-// serverCPU returns the processor time that the PostgreSQL server on this
-// machine has used, its processes for connections that have ended included.
+// serverCPU returns the processor time of PostgreSQL; nothing on SQLite.
 func serverCPU(b *testing.B, db *store.DB) time.Duration {
+	b.Helper()
 	if db.Dialect() != store.Postgres {
 		return 0
 	}
-	var backend int
-	if err := db.Read().QueryRowContext(context.Background(), `SELECT pg_backend_pid()`).Scan(&backend); err != nil {
-		b.Fatal(err)
-	}
-	master := procStat(b, backend)[3]
-	all, err := filepath.Glob("/proc/[0-9]*")
+	spent, err := measured.PostgresCPU(context.Background(), db)
 	if err != nil {
 		b.Fatal(err)
 	}
-	ticks := 0
-	for _, dir := range all {
-		id, _ := strconv.Atoi(filepath.Base(dir))
-		fields := procStat(b, id)
-		switch {
-		case strconv.Itoa(id) == master:
-			ticks += number(fields[13]) + number(fields[14]) + number(fields[15]) + number(fields[16])
-		case len(fields) > 14 && fields[3] == master:
-			ticks += number(fields[13]) + number(fields[14])
-		}
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond // Linux counts hundredths of a second
-}
-
-// procStat returns the fields of /proc/ID/stat (proc(5)), whose names hold no
-// spaces here; none when the process has ended.
-func procStat(_ *testing.B, id int) []string {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(id) + "/stat")
-	if err != nil {
-		return make([]string, 17)
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	return append([]string{"", ""}, strings.Fields(rest)...)
-}
-
-func number(s string) int {
-	n, _ := strconv.Atoi(s)
-	return n
+	return spent
 }
 
 // kept checks that every execution and all of its nodes are in the tables.
