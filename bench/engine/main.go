@@ -25,20 +25,27 @@ func main() {
 	executions := flag.Int("executions", 4000, "executions of the chain at saturation")
 	calls := flag.Int("calls", 4000, "calls of the webhook")
 	crowd := flag.Int("waiting", 0, "measure only so many executions that wait, and their timers")
+	only := flag.String("only", "", "measure only this: latency, chain, children, webhook, fan-out or waiting")
 	database := flag.String("database", "", "address of an empty PostgreSQL database on this machine; SQLite when empty")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	if err := run(ctx, os.Stdout, studio.Options{Binary: *binary}, *database, *executions, *calls, *crowd); err != nil {
+	if err := run(ctx, os.Stdout, studio.Options{Binary: *binary}, *database, *only, *executions, *calls, *crowd); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
+// measure adds lines to the table.
+type measure struct {
+	name string
+	run  func(context.Context) error
+}
+
 // figure is one line of the table.
 type figure struct{ what, measured, target string }
 
-func run(ctx context.Context, out io.Writer, o studio.Options, database string, executions, calls, crowd int) (err error) {
+func run(ctx context.Context, out io.Writer, o studio.Options, database, only string, executions, calls, crowd int) (err error) {
 	if o.Dir, err = os.MkdirTemp("", "studio-bench-"); err != nil {
 		return err
 	}
@@ -58,12 +65,16 @@ func run(ctx context.Context, out io.Writer, o studio.Options, database string, 
 	defer func() { err = cmp.Or(err, s.Stop()) }()
 	b.Studio = s
 	b.add("start to ready (data directory there), median of 5", fmt.Sprintf("%d ms", ready.Milliseconds()), b.either("≤ 300 ms", "≤ 500 ms"))
-	measures := []func(context.Context) error{b.idle, b.latency, b.chain(executions), b.children(executions), b.webhook(calls), b.fanOut, b.waiting}
+	measures := []measure{{"idle", b.idle}, {"latency", b.latency}, {"chain", b.chain(executions)}, {"children", b.children(executions)},
+		{"webhook", b.webhook(calls)}, {"fan-out", b.fanOut}, {"waiting", b.waiting}}
 	if crowd > 0 {
-		measures = []func(context.Context) error{b.idle, b.crowd(crowd)}
+		measures = []measure{{"idle", b.idle}, {"crowd", b.crowd(crowd)}}
 	}
-	for _, measure := range measures {
-		if err := measure(ctx); err != nil {
+	for _, m := range measures {
+		if only != "" && m.name != only {
+			continue
+		}
+		if err := m.run(ctx); err != nil {
 			return err
 		}
 	}

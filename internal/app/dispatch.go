@@ -25,6 +25,7 @@ type dispatch struct {
 	leased   string // who holds what is created here: the worker, or nobody yet
 	run      func(ctx, drain context.Context, e *engine.Engine) error
 	ready    <-chan struct{} // closed once executions are taken
+	host     func() string   // the worker, when it may run what somebody here waits for; nil: what is created here runs here anyway
 	holds    func() bool     // whether the worker's lease has not ended; nil: it never does
 }
 
@@ -61,7 +62,7 @@ func (a *App) shared() (dispatch, error) {
 	me := execution.Worker{ID: NewID(), Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Host: host, Version: a.opts.Version, Queues: queues}
 	journal := store.NewExecutions(a.db, queue, a.now)
 	d := river.New(a.cfg.DatabaseURL.Reveal(), store.NewLeases(a.db, queue), river.Config{Worker: me, MaxActive: a.concurrency(), Log: a.opts.Log})
-	out := dispatch{journal: journal, announce: d, worker: me.ID, ready: d.Ready(), holds: d.Holds,
+	out := dispatch{journal: journal, announce: d, worker: me.ID, ready: d.Ready(), holds: d.Holds, host: d.Host,
 		run: func(ctx, drain context.Context, e *engine.Engine) error { return d.Run(ctx, drain, e) }}
 	if a.engineOff() {
 		out.ready = closed()

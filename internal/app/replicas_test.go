@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"reflect"
 	"regexp"
 	"strings"
 	"sync"
@@ -165,6 +166,21 @@ func replicasTest(t *testing.T, redis string) {
 			x := front.expect(200, "POST", "/api/v1/executions", token, map[string]any{"workflow_id": w["id"], "wait": 60})
 			if x["status"] != "completed" || time.Since(began) > 30*time.Second {
 				t.Errorf("call %d: %v after %s", i, x["status"], time.Since(began))
+			}
+		}
+	})
+	t.Run("a caller is answered what the row says, where it runs and elsewhere", func(t *testing.T) {
+		w := back.expect(201, "POST", "/api/v1/workflows", token, `{"name":"w","nodes":[{"id":"in","kind":"manual-trigger"},{"id":"out","kind":"set","config":{"values":{"ok":"{{ trigger.n }}"}}}],"connections":[{"source":"in","target":"out"}]}`)
+		failing := back.expect(201, "POST", "/api/v1/workflows", token, `{"name":"w","nodes":[{"id":"in","kind":"manual-trigger"},{"id":"out","kind":"stop","config":{"status":"failed","message":"no"}}],"connections":[{"source":"in","target":"out"}]}`)
+		for _, id := range []any{w["id"], failing["id"]} {
+			for _, at := range []*replica{back, front} {
+				said := at.expect(200, "POST", "/api/v1/executions", token, map[string]any{"workflow_id": id, "wait": 60, "trigger_data": map[string]any{"n": 7}})
+				row := front.expect(200, "GET", "/api/v1/executions/"+said["id"].(string), token, "")
+				delete(row, "nodes") // which only one execution by itself shows
+				delete(row, "nodes_total")
+				if !reflect.DeepEqual(said, row) {
+					t.Errorf("the caller heard\n%v\nthe row says\n%v", said, row)
+				}
 			}
 		}
 	})

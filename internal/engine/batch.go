@@ -22,6 +22,7 @@ type batch struct {
 	asks     []execution.Ask
 	taken    []execution.NodeRef
 	closed   []execution.NodeRef
+	outcome  bool     // the end, or the response to who waits for it
 	head     bool     // something in the head changed
 	replies  []func() // called after the commit
 	spilled  []*spilled
@@ -101,6 +102,11 @@ func (r *run) commit(ctx context.Context, release bool) error {
 	}
 	if err := r.engine.journal.Commit(ctx, c); err != nil {
 		return err
+	}
+	if b.outcome && r.engine.cfg.Outcome != nil && r.output.ref == "" {
+		x := *r.x
+		x.Output = r.output.raw
+		r.engine.cfg.Outcome(&x)
 	}
 	r.publish(ctx, b.events)
 	for _, s := range b.spilled {

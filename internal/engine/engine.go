@@ -53,6 +53,10 @@ type Config struct {
 	// process that was stopped for a while asks before it reaches outside: by
 	// then others may have gone on. nil: always.
 	Holds func() bool
+	// Outcome hears of an execution whose end or response is committed, before
+	// the event is published, unless its output is too large to be at hand. It
+	// must not block. nil: nobody wants to know.
+	Outcome func(x *execution.Execution)
 }
 
 func (c *Config) fill() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,6 +94,37 @@ func TestCancelReachesAnEngineInAnotherProcess(t *testing.T) {
 	if took := time.Since(asked); took > time.Second {
 		t.Errorf("it took %s", took)
 	}
+}
+
+func TestAnExecutionTakenFromALiveWorkerGoesOn(t *testing.T) {
+	url := storetest.PostgresURL(t)
+	p := newProbes()
+	first := startShared(t, url, p, nil)
+	id := first.define(slow)
+	var calls atomic.Int32
+	p.on("work", func(ctx context.Context, _ node.Call, _ probeConfig) (node.Result, error) {
+		if calls.Add(1) > 1 {
+			return node.Result{}, nil
+		}
+		<-ctx.Done()
+		return node.Result{}, ctx.Err()
+	})
+	x := first.create(id, nil)
+	awaitNode(t, first, x.ID, "work")
+	other := storetest.Open(t, store.Config{URL: url, MaxConns: 2})
+	queue, err := river.NewQueue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The database's clock jumps: the lease is over there, and nobody has told
+	// the worker, which gets the job that is to have the execution go on.
+	if _, err := other.Read().ExecContext(t.Context(), `UPDATE workers SET expires_at = 1`); err != nil {
+		t.Fatal(err)
+	}
+	if silent, n, err := store.NewLeases(other, queue).TakeOver(t.Context()); err != nil || len(silent) != 1 || n != 1 {
+		t.Fatalf("%v silent, %d executions, %v", silent, n, err)
+	}
+	awaitRow(t, first, x.ID, execution.Completed)
 }
 
 // awaitRow waits for a status that another process may have brought about.

@@ -142,3 +142,33 @@ connections: [{source: start, target: count}, {source: count, target: last}]
 	s.expectStatus(done, execution.Completed)
 	expectJSON(t, done.Output, fmt.Sprintf(`{"n": 1500, "last": %d}`, 1499))
 }
+
+func TestALoopCutOffBetweenTwoRoundsGoesOnAfterTheRestart(t *testing.T) {
+	p := newProbes()
+	reached := make(chan struct{})
+	var lives atomic.Int64
+	p.on("count", func(context.Context, node.Call, probeConfig) (node.Result, error) {
+		life := lives.Add(1)
+		return node.Each(node.Iteration{Next: func(ctx context.Context, i int, _ any) (any, bool, error) {
+			if i == 3 && life == 1 {
+				close(reached)
+				<-ctx.Done()
+				return nil, false, ctx.Err()
+			}
+			return i, i < 5, nil
+		}}), nil
+	})
+	db := storetest.SQLite(t)
+	s := start(t, db, p, nil)
+	x := s.create(s.define(`
+name: cut
+nodes:
+  - {id: start, kind: manual-trigger}
+  - {id: count, kind: probe}
+connections: [{source: start, target: count}]
+`), nil)
+	<-reached
+	s.stop()
+	s = start(t, db, p, s.programs)
+	s.expectStatus(s.wait(x.ID), execution.Completed)
+}

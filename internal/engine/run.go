@@ -140,9 +140,12 @@ func (r *run) execute(ctx context.Context, fresh bool) (wake time.Time, err erro
 		if r.takeSignal() || r.unseen {
 			r.unseen = false
 			if err := r.readRow(ctx); err != nil {
-				return time.Time{}, err
+				return time.Time{}, r.abandon(err)
 			}
 			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return time.Time{}, err // cut off: what looks like rest is work left undone
 		}
 		if rest, until := r.atRest(); rest {
 			return r.park(ctx, until)
@@ -370,6 +373,12 @@ func (r *run) readRow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if x.Epoch != r.x.Epoch {
+		// The lease was taken from us, and the signal may be all that is left of
+		// the entry that was to have the execution go on.
+		r.again = true
+		return fault.New(fault.Stale, "another worker has taken over this execution")
+	}
 	if x.CancelRequested && !r.over {
 		r.x.CancelRequested = true
 		r.finish(execution.Cancelled, &execution.Error{Code: "cancelled", Message: "the execution was cancelled"}, value{})
@@ -416,6 +425,7 @@ func (r *run) finish(status execution.Status, failure *execution.Error, output v
 		r.x.StartedAt = r.x.CompletedAt
 	}
 	r.x.WakeAt = time.Time{}
+	r.batch.outcome = true
 	r.ready, r.waiting = nil, map[task]time.Time{}
 	message := ""
 	if failure != nil {

@@ -238,7 +238,7 @@ func (r *run) settle(v *visit, result node.Result, err error) {
 	default:
 		if result.Respond != nil {
 			r.x.Response = result.Respond
-			r.batch.head = true
+			r.batch.head, r.batch.outcome = true, true
 			r.emitValue("execution_update", "responded", result.Respond)
 		}
 		out, err := r.keep(result.Value)

@@ -34,6 +34,10 @@ type Config struct {
 	// the dispatcher is in this process; empty leaves executions unclaimed, for
 	// whichever worker comes first.
 	Leased string
+	// Host returns the name under which this process may run an execution that
+	// somebody here waits for, without a dispatch entry; "" when it may not.
+	// nil: never.
+	Host func() string
 	// MaxTrigger bounds the trigger data, in bytes; 10 MiB.
 	MaxTrigger int
 }
@@ -46,6 +50,7 @@ type Service struct {
 	bus      Listener
 	cfg      Config
 	schemas  schema.Cache
+	waiters  waiters
 }
 
 // NewService returns the use cases.
@@ -120,9 +125,11 @@ func (s *Service) Prepare(ctx context.Context, by access.Actor, in StartInput) (
 }
 
 // Accepted hands an execution whose row is committed to the engine.
-func (s *Service) Accepted(x *Execution) {
-	fresh := *x
-	s.announce.Announce(Ticket{ID: x.ID, WorkspaceID: x.WorkspaceID, Priority: x.Priority, At: x.ScheduledAt, Fresh: &fresh})
+func (s *Service) Accepted(x *Execution) { s.accepted(&New{Execution: *x}) }
+
+func (s *Service) accepted(e *New) {
+	fresh := e.Execution
+	s.announce.Announce(Ticket{ID: e.ID, WorkspaceID: e.WorkspaceID, Priority: e.Priority, At: e.ScheduledAt, Fresh: &fresh, Hosted: e.Hosted})
 }
 
 // Look has the engine read an execution's row again.

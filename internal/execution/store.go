@@ -16,6 +16,10 @@ type New struct {
 	// RequestHash in the workspace answer the first execution.
 	IdempotencyKey string
 	RequestHash    string
+	// Hosted says that the process that Worker names runs it, without a
+	// dispatch entry. Create then fails with Stale when that process does not
+	// hold its lease: nothing was written.
+	Hosted bool
 	// Reuse are the finished nodes of the execution this one retries.
 	Reuse []NodeRun
 	// ReuseSteps are the durable steps that go with them.
@@ -165,6 +169,7 @@ type Ticket struct {
 	Priority    int
 	At          time.Time  // not before; zero: now
 	Fresh       *Execution // just created, when the caller has it at hand; may be nil
+	Hosted      bool       // it was created as New.Hosted, for the dispatcher that hears of it
 }
 
 // Announcer hands tickets to whoever runs executions, after their rows are

@@ -139,9 +139,20 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 		if err := claimAll(ctx, tx, group); err != nil {
 			return err
 		}
+		hosts, err := s.hosts(ctx, tx, group)
+		if err != nil {
+			return err
+		}
 		for i, w := range group {
 			switch {
 			case w.claim != nil:
+				continue
+			case w.create != nil && w.create.Hosted:
+				if !hosts[w.create.Worker] {
+					refused[w] = fault.New(fault.Stale, "this process has lost its lease")
+					continue
+				}
+				b.create(w.create)
 				continue
 			case w.create != nil:
 				tickets = append(tickets, b.create(w.create))
@@ -253,6 +264,7 @@ func (s *Executions) insert(ctx context.Context, tx *sql.Tx, news ...execution.N
 	b := newBulkWriter(s.db).begin(tx)
 	tickets := make([]execution.Ticket, len(news))
 	for i := range news {
+		news[i].Hosted = false
 		s.unclaimed(&writing{create: &news[i]})
 		tickets[i] = b.create(&news[i])
 	}

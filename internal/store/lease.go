@@ -134,7 +134,7 @@ func (s *Executions) unclaimed(w *writing) {
 	if s.enqueue == nil {
 		return
 	}
-	if w.create != nil {
+	if w.create != nil && !w.create.Hosted {
 		w.create.Worker = ""
 	}
 	if w.commit == nil {
@@ -143,6 +143,29 @@ func (s *Executions) unclaimed(w *writing) {
 	for i := range w.commit.Children {
 		w.commit.Children[i].Worker = ""
 	}
+}
+
+// hosts returns which of the workers that are to run what the group creates
+// hold their lease. None can lose it before the transaction ends.
+func (s *Executions) hosts(ctx context.Context, tx *sql.Tx, group []*writing) (map[string]bool, error) {
+	var names []string
+	for _, w := range group {
+		if w.create != nil && w.create.Hosted && !slices.Contains(names, w.create.Worker) {
+			names = append(names, w.create.Worker)
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	live, err := scanIDs(tx.QueryContext(ctx, `SELECT id FROM workers WHERE id = ANY($1) AND expires_at > `+databaseNow+` FOR KEY SHARE`, names))
+	if err != nil {
+		return nil, fmt.Errorf("look for leases: %w", err)
+	}
+	out := make(map[string]bool, len(live))
+	for _, name := range live {
+		out[name] = true
+	}
+	return out, nil
 }
 
 // dispatch writes the entries of a common transaction: for what was created,

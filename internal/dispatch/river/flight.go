@@ -59,14 +59,12 @@ type flight struct {
 func (d *Dispatcher) run(t execution.Ticket) error {
 	for {
 		d.mu.Lock()
-		if d.state != serving {
+		if d.state != serving || !d.Holds() {
 			d.mu.Unlock()
 			return river.JobSnooze(d.shyness())
 		}
 		if _, runs := d.active[t.ID]; !runs {
-			f := &flight{ticket: t, poke: make(chan struct{}, 1), done: make(chan struct{})}
-			f.ctx, f.cancel = context.WithCancel(d.drain)
-			d.active[t.ID] = f
+			f := d.board(t)
 			d.mu.Unlock()
 			defer f.cancel()
 			return d.fly(f)
@@ -82,7 +80,7 @@ func (d *Dispatcher) run(t execution.Ticket) error {
 func (d *Dispatcher) shyness() time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.state == lost {
+	if d.state == lost || !d.Holds() {
 		return d.cfg.Retry
 	}
 	return 0
@@ -117,6 +115,7 @@ func (d *Dispatcher) nudge(id string) bool {
 func (d *Dispatcher) fly(f *flight) error {
 	for {
 		wake, err := d.engine.Execute(f.ctx, f.ticket)
+		f.ticket.Fresh = nil
 		switch {
 		case f.ctx.Err() != nil: // cut off: what is not committed is done again
 			d.land(f, true)
@@ -175,10 +174,15 @@ func (d *Dispatcher) land(f *flight, end bool) (landed, wanted bool) {
 	return true, f.again
 }
 
-// Announce implements execution.Announcer. What was just created has its job
-// already, and what is for later has its row; for all else it means: look.
+// Announce implements execution.Announcer. What was just created is held here
+// or has its job already, and what is for later has its row; for all else it
+// means: look.
 func (d *Dispatcher) Announce(tickets ...execution.Ticket) {
 	for _, t := range tickets {
+		if t.Hosted {
+			d.invite(t)
+			continue
+		}
 		if t.Fresh != nil || t.At.After(time.Now()) || d.nudge(t.ID) {
 			continue
 		}

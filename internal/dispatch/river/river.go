@@ -50,6 +50,9 @@ type Config struct {
 	Worker execution.Worker
 	// MaxActive bounds the executions in memory, per queue. 512.
 	MaxActive int
+	// MaxGuests bounds the executions that run here beyond those, without a
+	// job, because somebody here waits for them. A quarter of MaxActive.
+	MaxGuests int
 	// Beat is how often the lease is renewed. A fifth of the lease.
 	Beat time.Duration
 	// Retry is how long an execution rests after the engine could not go on
@@ -65,6 +68,7 @@ type Config struct {
 func (c *Config) fill() {
 	set(&c.Worker.Lease, 10*time.Second)
 	set(&c.MaxActive, 512)
+	set(&c.MaxGuests, max(c.MaxActive/4, 1))
 	set(&c.Beat, c.Worker.Lease/5)
 	set(&c.Retry, time.Second)
 	set(&c.Look, 5*time.Second)
@@ -111,6 +115,8 @@ type Dispatcher struct {
 	drain  context.Context // of the executions; set by Run
 	state  state
 	active map[string]*flight
+	guests int // of active, those that came without a job
+	home   sync.WaitGroup
 }
 
 type state uint8
@@ -192,6 +198,7 @@ func (d *Dispatcher) Run(ctx, drain context.Context, engine Engine) (err error) 
 	<-ctx.Done()
 	d.become(leaving)
 	close(d.leave)
+	defer d.home.Wait()
 	return client.Stop(after) // what runs is bounded by drain
 }
 
