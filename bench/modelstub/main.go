@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"agentstudio/bench/model"
 )
 
 func main() {
@@ -36,7 +38,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: newStub(*latency, *tools).handler(), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: model.New(*latency, *tools).Handler(), ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	fmt.Printf("http://%s\n", l.Addr())

@@ -1,8 +1,12 @@
-package main
+// Package model is a stand-in for model servers in measurements: it speaks the
+// protocols of Anthropic and OpenAI, asks for tools a fixed number of times,
+// answers, and remembers what it was asked.
+package model
 
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -18,20 +22,29 @@ const (
 // longestRequest bounds the body of a request, in bytes.
 const longestRequest = 32 << 20
 
-// stub answers conversations and remembers what it was asked.
-type stub struct {
+// Stub answers conversations and remembers what it was asked. It is safe for
+// concurrent use.
+type Stub struct {
 	latency time.Duration
 	tools   int
+	// Hold, when set before the first request, says which turns of which
+	// conversations, known by their first text, are not answered before the
+	// client goes away.
+	Hold func(conversation string, turn int) bool
 
 	mu    sync.Mutex
 	asked map[string]map[int]int // first user text → turn, from 1 → times
 }
 
-func newStub(latency time.Duration, tools int) *stub {
-	return &stub{latency: latency, tools: tools, asked: map[string]map[int]int{}}
+// New returns a stub that answers after the latency, and whose conversations
+// ask for a tool in so many turns before the one that answers.
+func New(latency time.Duration, tools int) *Stub {
+	return &Stub{latency: latency, tools: tools, asked: map[string]map[int]int{}}
 }
 
-func (s *stub) handler() http.Handler {
+// Handler serves Anthropic's protocol under /anthropic, OpenAI's under
+// /openai/v1, and as /journal what was asked: conversation → turn → times.
+func (s *Stub) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /openai/v1/chat/completions", s.answer(chatEvents))
 	mux.HandleFunc("POST /anthropic/v1/messages", s.answer(messageEvents))
@@ -67,7 +80,7 @@ type reply struct {
 }
 
 // answer serves a protocol, whose events say a reply in its words.
-func (s *stub) answer(events func(model string, r reply) []event) http.HandlerFunc {
+func (s *Stub) answer(events func(model string, r reply) []event) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var asked request
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, longestRequest)).Decode(&asked); err != nil {
@@ -79,6 +92,10 @@ func (s *stub) answer(events func(model string, r reply) []event) http.HandlerFu
 			return
 		}
 		answer := s.turn(asked)
+		if s.Hold != nil && s.Hold(asked.conversation(), answer.turn) {
+			<-r.Context().Done()
+			return
+		}
 		timer := time.NewTimer(s.latency)
 		defer timer.Stop()
 		select {
@@ -99,7 +116,7 @@ func refuse(w http.ResponseWriter, why string) {
 
 // turn notes that a turn was asked for and returns its answer, which depends
 // on nothing but the question.
-func (s *stub) turn(asked request) reply {
+func (s *Stub) turn(asked request) reply {
 	r := reply{turn: 1}
 	for _, m := range asked.Messages {
 		if m.Role == "assistant" {
@@ -151,11 +168,20 @@ func (asked request) conversation() string {
 	return ""
 }
 
-// journal says how often each turn of each conversation was asked for.
-func (s *stub) journal(w http.ResponseWriter, _ *http.Request) {
+// Asked returns how often each turn of each conversation was asked for.
+func (s *Stub) Asked() map[string]map[int]int {
 	s.mu.Lock()
-	text, err := json.Marshal(s.asked)
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	out := make(map[string]map[int]int, len(s.asked))
+	for conversation, turns := range s.asked {
+		out[conversation] = maps.Clone(turns)
+	}
+	return out
+}
+
+// journal says how often each turn of each conversation was asked for.
+func (s *Stub) journal(w http.ResponseWriter, _ *http.Request) {
+	text, err := json.Marshal(s.Asked())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

@@ -1,4 +1,4 @@
-package main
+package model
 
 import (
 	"bufio"
@@ -15,7 +15,7 @@ import (
 
 func start(t *testing.T, tools int) string {
 	t.Helper()
-	server := httptest.NewServer(newStub(0, tools).handler())
+	server := httptest.NewServer(New(0, tools).Handler())
 	t.Cleanup(server.Close)
 	return server.URL
 }
