@@ -61,6 +61,11 @@ bench: build ## measure the engine on the built binary, on SQLite and PostgreSQL
 	scripts/with-services bash -c 'go run ./bench/engine -binary bin/agentstudio -database "$$TEST_DATABASE_URL"'
 	scripts/with-services go test -run '^$$' -bench ChainOfTen -benchtime 8000x ./internal/engine
 
+.PHONY: load
+load: build ## many readers, listeners and idle sessions on the built binary, on SQLite and PostgreSQL
+	go run ./bench/load -binary bin/agentstudio
+	scripts/with-services bash -c 'go run ./bench/load -binary bin/agentstudio -database "$$TEST_DATABASE_URL"'
+
 .PHONY: chaos
 chaos: build ## kill servers and workers while they work, and count what is lost or runs again
 	go run ./bench/chaos -binary bin/agentstudio -kills 20
