@@ -144,6 +144,9 @@ func (r *run) execute(ctx context.Context, fresh bool) (wake time.Time, err erro
 			}
 			continue
 		}
+		if err := ctx.Err(); err != nil {
+			return time.Time{}, err // what was cut off is not at rest: it goes on elsewhere
+		}
 		if rest, until := r.atRest(); rest {
 			return r.park(ctx, until)
 		}
