@@ -48,6 +48,8 @@ type Execution struct {
 	RetryOf           *string          `json:"retry_of"`
 	ParentExecutionID *string          `json:"parent_execution_id"`
 	CancelRequested   bool             `json:"cancel_requested,omitempty"`
+	Held              bool             `json:"held,omitempty" doc:"It waits for a place among those of its workflow's concurrency"`
+	WaitingFor        string           `json:"waiting_for,omitempty" doc:"What a held execution waits for"`
 	ScheduledAt       *Time            `json:"scheduled_at"`
 	CreatedAt         Time             `json:"created_at"`
 	StartedAt         *Time            `json:"started_at"`
@@ -68,7 +70,7 @@ func (s *Server) viewListed(x *execution.Execution) Execution {
 		UserID: optional(x.UserID), Status: x.Status, TriggerType: x.TriggerType, StartNode: x.StartNode, Error: x.Error, Priority: x.Priority, Progress: x.Progress(),
 		TotalNodes: x.TotalNodes, CompletedNodes: x.CompletedNodes, FailedNodes: x.FailedNodes, SkippedNodes: x.SkippedNodes, Tokens: viewTokens(x.Usage),
 		CostUSD: dollars(x.Usage.CostMicros), CostIncomplete: x.Usage.CostUnknown, RetryOf: optional(x.RetryOf), ParentExecutionID: optional(x.ParentID),
-		CancelRequested: x.CancelRequested, ScheduledAt: when(x.ScheduledAt), CreatedAt: Time(x.CreatedAt), StartedAt: when(x.StartedAt), CompletedAt: when(x.CompletedAt),
+		CancelRequested: x.CancelRequested, Held: x.Hold == execution.Queued, WaitingFor: x.WaitingFor(), ScheduledAt: when(x.ScheduledAt), CreatedAt: Time(x.CreatedAt), StartedAt: when(x.StartedAt), CompletedAt: when(x.CompletedAt),
 		DurationMS: x.Duration(s.cfg.Now()).Milliseconds()}
 }
 

@@ -112,6 +112,7 @@ func start(t testing.TB, db *store.DB, p *probes, programs map[string]*workflow.
 	t.Helper()
 	journal := store.NewExecutions(db, nil, time.Now)
 	d := local.New(journal, local.Config{Log: slog.New(slog.DiscardHandler), Retry: 10 * time.Millisecond})
+	journal.Tell(d)
 	return startWith(t, db, p, programs, journal, embedded{d}, "local", nil)
 }
 

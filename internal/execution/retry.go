@@ -44,8 +44,14 @@ func (s *Service) Retry(ctx context.Context, by access.Actor, id, from string) (
 	if err := s.reuse(ctx, p, old, again, &e); err != nil {
 		return nil, err
 	}
+	if e.Place, err = PlaceFor(p, e.WorkflowID, e.TriggerData); err != nil {
+		return nil, err
+	}
 	if _, _, err := s.store.Create(ctx, e); err != nil {
 		return nil, err
+	}
+	if e.Place != nil { // the store decides how it begins
+		return s.store.Find(ctx, workspace, e.ID)
 	}
 	s.announce.Announce(Ticket{ID: e.ID, WorkspaceID: workspace, Priority: e.Priority})
 	return &e.Execution, nil

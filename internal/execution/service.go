@@ -102,11 +102,11 @@ func (s *Service) Start(ctx context.Context, by access.Actor, in StartInput) (x 
 	if err != nil {
 		return nil, false, err
 	}
-	if !created {
+	if !created || e.Place != nil { // with a place the store decides how it begins
 		x, err := s.store.Find(ctx, in.WorkspaceID, id)
-		return x, false, err
+		return x, created, err
 	}
-	s.Accepted(&e.Execution)
+	s.Accepted(e)
 	return &e.Execution, true, nil
 }
 
@@ -119,10 +119,15 @@ func (s *Service) Prepare(ctx context.Context, by access.Actor, in StartInput) (
 	return s.prepare(ctx, by, in)
 }
 
-// Accepted hands an execution whose row is committed to the engine.
-func (s *Service) Accepted(x *Execution) {
-	fresh := *x
-	s.announce.Announce(Ticket{ID: x.ID, WorkspaceID: x.WorkspaceID, Priority: x.Priority, At: x.ScheduledAt, Fresh: &fresh})
+// Accepted hands an execution whose row is committed to the engine. One that
+// needs a place is handed over by the store, once it has one.
+func (s *Service) Accepted(n *New) {
+	if n.Place != nil {
+		return
+	}
+	fresh := n.Execution
+	x := &fresh
+	s.announce.Announce(Ticket{ID: x.ID, WorkspaceID: x.WorkspaceID, Priority: x.Priority, At: x.ScheduledAt, Fresh: x})
 }
 
 // Look has the engine read an execution's row again.
@@ -166,6 +171,12 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 		UserID: by.UserID, Status: Pending, TriggerType: in.TriggerType, StartNode: start.Node.ID, TriggerData: in.TriggerData, Priority: in.Priority,
 		TotalNodes: len(p.Steps), ParentID: in.ParentID, Depth: in.Depth, ScheduledAt: in.ScheduledAt, CreatedAt: s.cfg.Now().UTC(), Epoch: 1, Worker: s.cfg.Leased}
 	e := &New{Execution: x, IdempotencyKey: in.IdempotencyKey}
+	if e.Place, err = PlaceFor(p, in.WorkflowID, in.TriggerData); err != nil {
+		return nil, err
+	}
+	if e.Place != nil {
+		e.Place.Record = happens(in.TriggerType)
+	}
 	if in.IdempotencyKey != "" {
 		e.RequestHash = requestHash(in)
 	}
@@ -176,6 +187,12 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 		return e, dedupe(e, start, in)
 	}
 	return e, nil
+}
+
+// happens reports whether executions of the trigger type begin without anybody
+// who hears that they cannot.
+func happens(triggerType string) bool {
+	return triggerType == "schedule" || triggerType == "event" || triggerType == "file"
 }
 
 func (s *Service) check(in StartInput) error {

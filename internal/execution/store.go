@@ -21,6 +21,9 @@ type New struct {
 	// ReuseSteps are the durable steps that go with them.
 	ReuseSteps []StepRecord
 	Events     []event.Event
+	// Place is what the execution needs before it runs; nil when nothing
+	// bounds it.
+	Place *Place
 }
 
 // Head is the part of an execution's row that changes while it runs.
@@ -49,6 +52,7 @@ type Commit struct {
 	ExecutionID string
 	Epoch       int64
 	Parent      string // the execution to be told, when this commit ends its child
+	Place       string // the key whose place this commit gives back; "" for none
 	Head        *Head  // nil leaves the row as it is
 	Nodes       []*NodeRun
 	Events      []event.Event
@@ -80,7 +84,9 @@ type PayloadKey struct{ WorkspaceID, Hash string }
 type Journal interface {
 	// Create stores an execution and its dispatch entry. With an idempotency
 	// key already used for the same request it returns the first execution's
-	// id and false; for another request a fault of kind Invalid.
+	// id and false; for another request a fault of kind Invalid. One that needs a
+	// Place gets it, waits for it as held, or is refused with a Conflict; the
+	// store announces it by itself once it may run.
 	Create(ctx context.Context, e New) (id string, created bool, err error)
 	// Commit writes what happened, durably, and returns when it is on disk. It
 	// fails with a fault of kind Stale when the lease is of a newer epoch: then
@@ -105,6 +111,10 @@ type Journal interface {
 	Asks(ctx context.Context, workspaceID, id, nodeID, iteration string, now time.Time) ([]Ask, error)
 	// Untaken returns the answers that no node has gone on with yet.
 	Untaken(ctx context.Context, workspaceID, id string) ([]Ask, error)
+	// Enter takes the place of an execution that was started for later, now that
+	// its time has come. false: it waits for one, and its lease is given up.
+	// Conflict: there is none, and it is not to wait.
+	Enter(ctx context.Context, x *Execution, p Place) (entered bool, err error)
 	// Child returns an execution's row as it is now.
 	Child(ctx context.Context, workspaceID, id string) (*Execution, error)
 	// Statuses returns where executions stand; those that are gone are left out.

@@ -61,6 +61,6 @@ func (s *Service) Run(ctx context.Context, by access.Actor, in StartInput, respo
 		}
 		return s.Wait(ctx, in.WorkspaceID, sub, id, responded, limit)
 	}
-	s.Accepted(&e.Execution)
+	s.Accepted(e)
 	return s.Wait(ctx, in.WorkspaceID, sub, e.ID, responded, limit)
 }

@@ -19,14 +19,15 @@ import (
 // all executions of the process are gathered into common transactions by Run;
 // without Run nothing is written.
 type Executions struct {
-	db      *DB
-	enqueue Enqueuer // nil: the rows are the queue
-	queue   chan *writing
-	done    chan struct{} // closed when Run has ended
-	now     func() time.Time
-	bulk    *bulkWriter
-	follow  chan struct{} // an end has called for another execution
-	asked   chan struct{} // somebody is to be written to
+	db       *DB
+	enqueue  Enqueuer // nil: the rows are the queue
+	queue    chan *writing
+	done     chan struct{} // closed when Run has ended
+	now      func() time.Time
+	announce execution.Announcer // hears of what commits have moved; nil: nobody
+	bulk     *bulkWriter
+	follow   chan struct{} // an end has called for another execution
+	asked    chan struct{} // somebody is to be written to
 }
 
 // writing is one caller's part of a common transaction.
@@ -128,9 +129,15 @@ func (s *Executions) write(group []*writing) {
 func (s *Executions) transaction(ctx context.Context, group []*writing) (refused map[*writing]error, err error) {
 	refused = map[*writing]error{}
 	followed, asked := false, false
+	keys := keysOf(group)
+	var moved moves
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		b := s.bulk.begin(tx)
+		if err := lockPlaces(ctx, s.db, tx, keys); err != nil {
+			return err
+		}
 		var tickets []execution.Ticket
+		var bounded places
 		var ends []*execution.Commit
 		held, err := b.heads(ctx, group)
 		if err != nil {
@@ -143,6 +150,9 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 			switch {
 			case w.claim != nil:
 				continue
+			case w.create != nil && w.create.Place != nil:
+				bounded.entries = append(bounded.entries, &entry{new: w.create})
+				continue
 			case w.create != nil:
 				tickets = append(tickets, b.create(w.create))
 				continue
@@ -151,6 +161,7 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 				continue
 			}
 			tickets = append(tickets, b.commit(w.commit, s.now())...)
+			bounded.add(w.commit)
 			asked = asked || len(w.commit.Asks) > 0
 			if w.commit.Head != nil && w.commit.Head.Status.Over() {
 				ends = append(ends, w.commit)
@@ -158,6 +169,13 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 		}
 		if err := b.flush(ctx); err != nil {
 			return err
+		}
+		if len(keys) > 0 {
+			if moved, err = b.move(ctx, &bounded, s.now()); err != nil {
+				return err
+			}
+			bounded.refusals(group, refused)
+			tickets = append(tickets, moved.start...)
 		}
 		for i, w := range group {
 			if held[i] && w.commit != nil {
@@ -169,8 +187,11 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 		if followed, err = b.followUps(ctx, ends, s.now()); err != nil {
 			return err
 		}
-		return s.dispatch(ctx, tx, group, refused, tickets)
+		return s.dispatch(ctx, tx, group, refused, tickets, moved.look)
 	})
+	if err == nil {
+		s.tell(moved.all())
+	}
 	if err == nil && followed {
 		poke(s.follow)
 	}
@@ -214,6 +235,7 @@ func (s *Executions) Create(ctx context.Context, e execution.New) (string, bool,
 		return e.ID, true, s.hand(ctx, &writing{create: &e})
 	}
 	id, created := e.ID, true
+	var m moves
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
 		// Of two requests with a key at once, one writes it; the other waits here
 		// for the first to commit and then finds its key.
@@ -239,8 +261,12 @@ func (s *Executions) Create(ctx context.Context, e execution.New) (string, bool,
 			}
 			return nil
 		}
-		return s.insert(ctx, tx, e)
+		m, err = s.insert(ctx, tx, e)
+		return err
 	})
+	if err == nil {
+		s.tell(m.all())
+	}
 	return id, created, err
 }
 
@@ -248,25 +274,49 @@ func (s *Executions) Create(ctx context.Context, e execution.New) (string, bool,
 const keyLife = 24 * time.Hour
 
 // insert writes executions with their dispatch entries in a transaction of the
-// caller's.
-func (s *Executions) insert(ctx context.Context, tx *sql.Tx, news ...execution.New) error {
+// caller's. What it has moved is to be told once that is committed. Conflict:
+// there is no place for some of them.
+func (s *Executions) insert(ctx context.Context, tx *sql.Tx, news ...execution.New) (m moves, err error) {
 	b := newBulkWriter(s.db).begin(tx)
-	tickets := make([]execution.Ticket, len(news))
+	var tickets []execution.Ticket
+	var bounded places
+	var keys []string
 	for i := range news {
 		s.unclaimed(&writing{create: &news[i]})
-		tickets[i] = b.create(&news[i])
+		if news[i].Place == nil {
+			tickets = append(tickets, b.create(&news[i]))
+			continue
+		}
+		keys = append(keys, news[i].Place.Key)
+		bounded.entries = append(bounded.entries, &entry{new: &news[i]})
+	}
+	if err := lockPlaces(ctx, s.db, tx, keys); err != nil {
+		return m, err
 	}
 	if err := b.flush(ctx); err != nil {
-		return err
+		return m, err
 	}
-	return s.dispatch(ctx, tx, nil, nil, tickets)
+	if m, err = b.move(ctx, &bounded, s.now()); err != nil {
+		return m, err
+	}
+	if err := bounded.refusal(news); err != nil {
+		return m, err
+	}
+	return m, s.dispatch(ctx, tx, nil, nil, append(tickets, m.start...), m.look)
 }
 
 func (b *bulk) create(e *execution.New) execution.Ticket {
 	x := &e.Execution
-	b.executions.add(x.ID, x.WorkspaceID, x.WorkflowID, x.WorkflowName, x.WorkflowVersion, x.UserID, string(x.Status), x.TriggerType, x.StartNode,
+	row := &b.executions
+	if special(x) {
+		row = &b.special
+	}
+	row.add(x.ID, x.WorkspaceID, x.WorkflowID, x.WorkflowName, x.WorkflowVersion, x.UserID, string(x.Status), x.TriggerType, x.StartNode,
 		string(x.TriggerData), x.Priority, x.TotalNodes, x.CompletedNodes, x.RetryOf, x.ParentID, x.ParentNode, x.ParentIteration, x.Depth,
 		millis(x.ScheduledAt), millis(x.CreatedAt), millis(wakeOf(x)), x.LastSeq, x.Worker, x.Epoch)
+	if row == &b.special {
+		row.add(x.ConcurrencyKey, x.ConcurrencyLimit, int(x.Hold), flag(x.DryRun), extraOf(x), jsonText(x.Error), millis(x.CompletedAt))
+	}
 	for i := range e.Reuse {
 		b.node(x.ID, &e.Reuse[i])
 	}
@@ -277,7 +327,17 @@ func (b *bulk) create(e *execution.New) execution.Ticket {
 	return execution.Ticket{ID: x.ID, WorkspaceID: x.WorkspaceID, Priority: x.Priority, At: x.ScheduledAt}
 }
 
+// special reports whether an execution has more than most have.
+func special(x *execution.Execution) bool {
+	return x.ConcurrencyKey != "" || x.DryRun || x.Lineage != nil || x.Error != nil
+}
+
+// wakeOf is when an execution wants an engine first: never by itself while it
+// waits for a place.
 func wakeOf(x *execution.Execution) time.Time {
+	if x.Hold == execution.Queued || x.Status.Over() {
+		return time.Time{}
+	}
 	if x.ScheduledAt.IsZero() {
 		return x.CreatedAt
 	}
@@ -308,7 +368,9 @@ func (b *bulk) commit(c *execution.Commit, now time.Time) []execution.Ticket {
 	}
 	var tickets []execution.Ticket
 	for i := range c.Children {
-		tickets = append(tickets, b.create(&c.Children[i]))
+		if c.Children[i].Place == nil {
+			tickets = append(tickets, b.create(&c.Children[i]))
+		}
 	}
 	return tickets
 }
