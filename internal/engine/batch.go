@@ -94,9 +94,10 @@ func (r *run) commit(ctx context.Context, release bool) error {
 		CompletedNodes: r.x.CompletedNodes, FailedNodes: r.x.FailedNodes, SkippedNodes: r.x.SkippedNodes, Usage: r.x.Usage,
 		StartedAt: r.x.StartedAt, CompletedAt: r.x.CompletedAt, WakeAt: r.x.WakeAt, LastSeq: r.x.LastSeq, Release: release}
 	if r.over {
+		c.Quiet = r.x.DryRun
 		c.Parent, c.Place = r.x.ParentID, r.x.ConcurrencyKey
 	}
-	if r.over && r.x.Status == execution.Failed && r.program != nil {
+	if r.over && r.x.Status == execution.Failed && r.program != nil && !r.x.DryRun {
 		c.ErrorWorkflow = r.program.Definition.Settings.ErrorWorkflow
 	}
 	if err := r.engine.journal.Commit(ctx, c); err != nil {

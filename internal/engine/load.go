@@ -15,7 +15,7 @@ import (
 // load brings an execution into memory: its program, and when it was under way
 // before, what its nodes left behind.
 func (r *run) load(ctx context.Context, fresh bool) error {
-	p, err := r.engine.programs.Program(ctx, r.x.WorkspaceID, r.x.WorkflowID, r.x.WorkflowVersion)
+	p, err := execution.ProgramOf(ctx, r.engine.programs, r.x)
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,10 @@ func (s *studio) Program(_ context.Context, _, id string, _ int) (*workflow.Prog
 	return nil, fault.New(fault.NotFound, "no workflow %s", id)
 }
 
+func (s *studio) Edited(context.Context, string, string) (*workflow.Program, error) {
+	return nil, fault.New(fault.NotFound, "nothing is edited here")
+}
+
 func (s *studio) Live(context.Context, string, string) (int, error) { return 1, nil }
 
 // probe lets tests decide what a node does.

@@ -16,9 +16,10 @@ import (
 
 // Programs finds the versions executions start with.
 type Programs interface {
-	Program(ctx context.Context, workspaceID, workflowID string, version int) (*workflow.Program, error)
+	Definitions
 	Live(ctx context.Context, workspaceID, workflowID string) (int, error)
 	Newest(ctx context.Context, workspaceID, workflowID string) (int, error)
+	Compile(d *workflow.Definition) (*workflow.Program, workflow.Report)
 }
 
 // Listener hears of committed events.
@@ -81,6 +82,10 @@ type StartInput struct {
 	ID string
 	// TryOut runs the newest version when none is published.
 	TryOut bool
+	// DryRun reaches nothing outside; PinnedOutputs, by node id, stand in for
+	// nodes that would.
+	DryRun        bool
+	PinnedOutputs map[string]json.RawMessage
 	// ParentID and Depth say which execution this one follows.
 	ParentID string
 	Depth    int
@@ -169,13 +174,14 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 	}
 	x := Execution{ID: in.ID, WorkspaceID: in.WorkspaceID, WorkflowID: in.WorkflowID, WorkflowName: p.Definition.Name, WorkflowVersion: version,
 		UserID: by.UserID, Status: Pending, TriggerType: in.TriggerType, StartNode: start.Node.ID, TriggerData: in.TriggerData, Priority: in.Priority,
-		TotalNodes: len(p.Steps), ParentID: in.ParentID, Depth: in.Depth, ScheduledAt: in.ScheduledAt, CreatedAt: s.cfg.Now().UTC(), Epoch: 1, Worker: s.cfg.Leased}
-	e := &New{Execution: x, IdempotencyKey: in.IdempotencyKey}
-	if e.Place, err = PlaceFor(p, in.WorkflowID, in.TriggerData); err != nil {
+		TotalNodes: len(p.Steps), ParentID: in.ParentID, Depth: in.Depth, ScheduledAt: in.ScheduledAt, CreatedAt: s.cfg.Now().UTC(), Epoch: 1, Worker: s.cfg.Leased,
+		DryRun: in.DryRun, Pinned: in.PinnedOutputs}
+	if err := checkDry(p, start, &x); err != nil {
 		return nil, err
 	}
-	if e.Place != nil {
-		e.Place.Record = happens(in.TriggerType)
+	e := &New{Execution: x, IdempotencyKey: in.IdempotencyKey}
+	if e.Place, err = s.place(p, in); err != nil {
+		return nil, err
 	}
 	if in.IdempotencyKey != "" {
 		e.RequestHash = requestHash(in)
@@ -187,6 +193,19 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 		return e, dedupe(e, start, in)
 	}
 	return e, nil
+}
+
+// place returns what the execution needs before it runs. A dry run disturbs
+// nobody and waits for nobody.
+func (s *Service) place(p *workflow.Program, in StartInput) (*Place, error) {
+	if in.DryRun {
+		return nil, nil //nolint:nilnil // it needs none
+	}
+	place, err := PlaceFor(p, in.WorkflowID, in.TriggerData)
+	if place != nil {
+		place.Record = happens(in.TriggerType)
+	}
+	return place, err
 }
 
 // happens reports whether executions of the trigger type begin without anybody
@@ -205,6 +224,9 @@ func (s *Service) check(in StartInput) error {
 	}
 	if len(in.IdempotencyKey) > 255 {
 		faults = append(faults, fault.Detail{Location: "header.Idempotency-Key", Code: "too_long", Message: "an idempotency key has at most 255 characters"})
+	}
+	if len(in.PinnedOutputs) > 0 && !in.DryRun {
+		faults = append(faults, fault.Detail{Location: "body.pinned_outputs", Code: "dry_run_only", Message: "outputs are pinned for a dry run only: set dry_run, or pin them in the workflow"})
 	}
 	known := false
 	for _, t := range TriggerTypes() {
@@ -306,7 +328,7 @@ func (s *Service) inputOf(ctx context.Context, workspace, id string, n *NodeRun)
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.programs.Program(ctx, workspace, x.WorkflowID, x.WorkflowVersion)
+	p, err := ProgramOf(ctx, s.programs, x)
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil // the workflow is gone: its graph with it
 	}

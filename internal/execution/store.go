@@ -21,6 +21,9 @@ type New struct {
 	// ReuseSteps are the durable steps that go with them.
 	ReuseSteps []StepRecord
 	Events     []event.Event
+	// Definition is what the execution runs when that is no saved version.
+	Definition json.RawMessage
+	Payloads   []Payload // large outputs among Reuse
 	// Place is what the execution needs before it runs; nil when nothing
 	// bounds it.
 	Place *Place
@@ -52,6 +55,7 @@ type Commit struct {
 	ExecutionID string
 	Epoch       int64
 	Parent      string // the execution to be told, when this commit ends its child
+	Quiet       bool   // its end starts nothing else
 	Place       string // the key whose place this commit gives back; "" for none
 	Head        *Head  // nil leaves the row as it is
 	Nodes       []*NodeRun
@@ -153,6 +157,9 @@ type LogFilter struct {
 type Store interface {
 	Journal
 	Asks
+	// CreateAll creates executions as Create does, all of them or none, and
+	// returns their ids in order. Faults name the items as body.items[i].
+	CreateAll(ctx context.Context, news []New) (ids []string, created []bool, err error)
 	Workspace(ctx context.Context, id string) (string, error)
 	Find(ctx context.Context, workspaceID, id string) (*Execution, error)
 	List(ctx context.Context, workspaceID string, f Filter) (Page, error)

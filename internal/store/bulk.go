@@ -53,7 +53,7 @@ type bulk struct {
 	writer *bulkWriter
 	tx     *sql.Tx
 
-	payloads, executions, special, nodes, steps, logs, events, asks, approvers rows
+	payloads, executions, special, definitions, nodes, steps, logs, events, asks, approvers rows
 
 	scratch []byte             // what packs of events are written into
 	large   map[[2]string]bool // payloads gathered: each is written once
@@ -111,8 +111,9 @@ func newBulk(w *bulkWriter) *bulk {
 		payloads: rows{table: "payloads", columns: []string{"workspace_id", "hash", "size", "data", "created_at"},
 			// Written again, it counts as new: it is not removed meanwhile.
 			conflict: "ON CONFLICT (workspace_id, hash) DO UPDATE SET created_at = excluded.created_at"},
-		executions: rows{table: "executions", columns: executionColumns},
-		special:    rows{table: "executions", columns: specialColumns},
+		executions:  rows{table: "executions", columns: executionColumns},
+		definitions: rows{table: "execution_definitions", columns: []string{"execution_id", "workspace_id", "definition"}},
+		special:     rows{table: "executions", columns: specialColumns},
 		nodes: rows{table: "node_executions", columns: nodeColumns, conflict: `ON CONFLICT (execution_id, iteration, node_id) DO UPDATE SET attempt = excluded.attempt,
 			status = excluded.status, handles = excluded.handles, output = excluded.output, output_ref = excluded.output_ref, error = excluded.error,
 			usage = excluded.usage, wait = excluded.wait, started_at = excluded.started_at, completed_at = excluded.completed_at`},
@@ -137,7 +138,7 @@ func (b *bulk) flush(ctx context.Context) error {
 }
 
 func (b *bulk) tables() []*rows {
-	return []*rows{&b.payloads, &b.executions, &b.special, &b.nodes, &b.steps, &b.logs, &b.events, &b.asks, &b.approvers}
+	return []*rows{&b.payloads, &b.executions, &b.special, &b.definitions, &b.nodes, &b.steps, &b.logs, &b.events, &b.asks, &b.approvers}
 }
 
 // chunkSizes are how many rows one statement inserts on SQLite, largest first.

@@ -163,7 +163,7 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 			tickets = append(tickets, b.commit(w.commit, s.now())...)
 			bounded.add(w.commit)
 			asked = asked || len(w.commit.Asks) > 0
-			if w.commit.Head != nil && w.commit.Head.Status.Over() {
+			if w.commit.Head != nil && w.commit.Head.Status.Over() && !w.commit.Quiet {
 				ends = append(ends, w.commit)
 			}
 		}
@@ -236,32 +236,12 @@ func (s *Executions) Create(ctx context.Context, e execution.New) (string, bool,
 	}
 	id, created := e.ID, true
 	var m moves
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
-		// Of two requests with a key at once, one writes it; the other waits here
-		// for the first to commit and then finds its key.
-		result, err := tx.ExecContext(ctx, `INSERT INTO execution_keys (workspace_id, key, request_hash, execution_id, created_at) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (workspace_id, key) DO UPDATE SET request_hash = excluded.request_hash, execution_id = excluded.execution_id, created_at = excluded.created_at
-			WHERE execution_keys.created_at <= $6`,
-			e.WorkspaceID, e.IdempotencyKey, e.RequestHash, e.ID, s.now().UnixMilli(), s.now().Add(-keyLife).UnixMilli())
-		if err != nil {
+	err := s.db.Write(ctx, func(tx *sql.Tx) (err error) {
+		id, created, err = s.takeKey(ctx, tx, &e)
+		if err != nil || !created {
 			return err
 		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			created = false
-			if err != nil {
-				return err
-			}
-			var hash string
-			if err := tx.QueryRowContext(ctx, `SELECT request_hash, execution_id FROM execution_keys WHERE workspace_id = $1 AND key = $2`,
-				e.WorkspaceID, e.IdempotencyKey).Scan(&hash, &id); err != nil {
-				return err
-			}
-			if hash != e.RequestHash {
-				return fault.New(fault.Invalid, "the Idempotency-Key was used for another request: use a new key").WithCode("idempotency_key_reused")
-			}
-			return nil
-		}
-		m, err = s.insert(ctx, tx, e)
+		m, err = s.insert(ctx, tx, []execution.New{e}, nil)
 		return err
 	})
 	if err == nil {
@@ -275,8 +255,9 @@ const keyLife = 24 * time.Hour
 
 // insert writes executions with their dispatch entries in a transaction of the
 // caller's. What it has moved is to be told once that is committed. Conflict:
-// there is no place for some of them.
-func (s *Executions) insert(ctx context.Context, tx *sql.Tx, news ...execution.New) (m moves, err error) {
+// there is no place for some of them, which are named by their index; nil stands
+// for a single one, or for those that are never refused.
+func (s *Executions) insert(ctx context.Context, tx *sql.Tx, news []execution.New, index []int) (m moves, err error) {
 	b := newBulkWriter(s.db).begin(tx)
 	var tickets []execution.Ticket
 	var bounded places
@@ -299,7 +280,7 @@ func (s *Executions) insert(ctx context.Context, tx *sql.Tx, news ...execution.N
 	if m, err = b.move(ctx, &bounded, s.now()); err != nil {
 		return m, err
 	}
-	if err := bounded.refusal(news); err != nil {
+	if err := bounded.refusal(news, index); err != nil {
 		return m, err
 	}
 	return m, s.dispatch(ctx, tx, nil, nil, append(tickets, m.start...), m.look)
@@ -317,6 +298,10 @@ func (b *bulk) create(e *execution.New) execution.Ticket {
 	if row == &b.special {
 		row.add(x.ConcurrencyKey, x.ConcurrencyLimit, int(x.Hold), flag(x.DryRun), extraOf(x), jsonText(x.Error), millis(x.CompletedAt))
 	}
+	if e.Definition != nil {
+		b.definitions.add(x.ID, x.WorkspaceID, string(e.Definition))
+	}
+	b.keep(x.WorkspaceID, e.Payloads, x.CreatedAt)
 	for i := range e.Reuse {
 		b.node(x.ID, &e.Reuse[i])
 	}
@@ -344,15 +329,20 @@ func wakeOf(x *execution.Execution) time.Time {
 	return x.ScheduledAt
 }
 
-func (b *bulk) commit(c *execution.Commit, now time.Time) []execution.Ticket {
-	for _, p := range c.Payloads {
-		key := [2]string{c.WorkspaceID, p.Hash}
+// keep writes large values, each once.
+func (b *bulk) keep(workspaceID string, payloads []execution.Payload, now time.Time) {
+	for _, p := range payloads {
+		key := [2]string{workspaceID, p.Hash}
 		if b.large[key] {
 			continue
 		}
 		b.large[key] = true
-		b.payloads.add(c.WorkspaceID, p.Hash, len(p.Data), string(p.Data), now.UnixMilli())
+		b.payloads.add(workspaceID, p.Hash, len(p.Data), string(p.Data), now.UnixMilli())
 	}
+}
+
+func (b *bulk) commit(c *execution.Commit, now time.Time) []execution.Ticket {
+	b.keep(c.WorkspaceID, c.Payloads, now)
 	for _, n := range c.Nodes {
 		b.node(c.ExecutionID, n)
 	}

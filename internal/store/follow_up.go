@@ -96,7 +96,7 @@ func (s *Executions) Follow(ctx context.Context, f execution.FollowUp, n *execut
 		if n == nil {
 			return nil
 		}
-		m, err = s.insert(ctx, tx, *n)
+		m, err = s.insert(ctx, tx, []execution.New{*n}, nil)
 		return err
 	})
 	if err == nil {

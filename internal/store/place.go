@@ -97,16 +97,16 @@ func (p *places) refusals(group []*writing, refused map[*writing]error) {
 }
 
 // refusal is why not all of the executions can be created; nil when they can.
-func (p *places) refusal(news []execution.New) error {
+func (p *places) refusal(news []execution.New, index []int) error {
 	var details []fault.Detail
 	for _, e := range p.entries {
 		if e.refused == nil {
 			continue
 		}
-		if len(news) == 1 {
+		if index == nil {
 			return e.refused
 		}
-		i := slices.IndexFunc(news, func(n execution.New) bool { return n.ID == e.new.ID })
+		i := index[slices.IndexFunc(news, func(n execution.New) bool { return n.ID == e.new.ID })]
 		details = append(details, fault.Detail{Location: fmt.Sprintf("body.items[%d]", i), Code: "concurrency_limit", Message: fault.Message(e.refused)})
 	}
 	if len(details) == 0 {

@@ -59,7 +59,7 @@ func (s *Executions) Fire(ctx context.Context, f execution.Firing) (fired bool, 
 			}
 		}
 		fired = true
-		m, err = s.insert(ctx, tx, f.Executions...)
+		m, err = s.insert(ctx, tx, f.Executions, nil)
 		return err
 	})
 	if err == nil {
