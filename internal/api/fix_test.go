@@ -92,3 +92,41 @@ func TestARetryOnAnotherVersionRunsWhatDiffers(t *testing.T) {
 	s.until(p.token, again.text("id"), "completed").expectAt("lineage.reused", "[start a side]")
 	s.do("POST", x+"/retry", p.token, `{"version":9}`).problem(404, "not_found")
 }
+
+// looped goes through a loop after a node that failed and let it go on, and
+// fails at its end.
+const looped = `{"name":"Looped","nodes":[{"id":"start","kind":"manual-trigger"},
+{"id":"early","kind":"set","config":{"values":{"n":1}}},
+{"id":"soft","kind":"set","on_error":"continue","config":{"values":{"n":"{{ nodes.early.output.no.n }}"}}},
+{"id":"each","kind":"loop","config":{"items":"{{ [1, 2, 3] }}"}},
+{"id":"in","kind":"set","parent_id":"each","config":{"values":{"n":"{{ item }}"}}},
+{"id":"after","kind":"set","config":{"values":{"n":"{{ len(nodes.each.output.items) }}"}}},
+{"id":"end","kind":"stop","config":{"status":"failed","message":"no"}}],
+"connections":[{"source":"start","target":"early"},{"source":"start","target":"each"},{"source":"early","target":"soft"},{"source":"soft","target":"after"},{"source":"each","target":"after"},{"source":"after","target":"end"}]}`
+
+func TestARetryReusesOnlyWhatNothingBeforeItChanges(t *testing.T) {
+	s := open(t, options{})
+	p := s.signIn("a@example.com")
+	id := s.create(p.token, s.personal(p), looped).text("id")
+	x := "/executions/" + s.broken(p.token, id)
+	for body, want := range map[string]string{
+		`{}`:                                             "[start early each in]", // after stands behind what failed
+		`{"from":"each"}`:                                "[start early]",
+		`{"from":"in"}`:                                  "[start early]",
+		`{"from":"end"}`:                                 "[start early each in]",
+		`{"from":"start"}`:                               "[]",
+		`{"trigger_data":{}}`:                            "[]",
+		`{"outputs":{"soft":{}}}`:                        "[start early each in]",
+		`{"outputs":{"each":[1]}}`:                       "[start early]",
+		`{"config":{"in":{"values":{"n":0}}}}`:           "[start early]",
+		`{"config":{"after":{"values":{"n":0}}}}`:        "[start early each in]",
+		`{"config":{"early":{"values":{"n":1}}}}`:        "[start early each in]", // it is what it was
+		`{"config":{"early":{"values":{"no":{"n":1}}}}}`: "[start each in]",
+	} {
+		again := s.do("POST", x+"/retry", p.token, body).expect(202).text("id")
+		s.until(p.token, again, "failed").expectAt("lineage.reused", want)
+	}
+	for _, body := range []string{`{"outputs":{"in":1}}`, `{"config":{"early":[]}}`, `{"config":{"early":{"values":{"n":"{{ 1 +"}}}}`, `{"from":"nowhere"}`, `{"version":0}`} {
+		s.do("POST", x+"/retry", p.token, body).problem(422, "invalid")
+	}
+}

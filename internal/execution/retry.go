@@ -158,12 +158,11 @@ func (s *Service) allRows(ctx context.Context, x *Execution) ([]NodeRun, error) 
 	}
 }
 
-// rerun is what must run again: the steps that are marked, and with rest also
-// what did not complete.
+// rerun is what must run again: the steps that are marked, beside those that
+// did not complete.
 type rerun struct {
 	program *workflow.Program
 	again   map[int]bool
-	rest    bool
 }
 
 // mark has a step and everything that comes after it run again. A node of a
@@ -198,7 +197,6 @@ func (r *rerun) from(old *Execution, in RetryInput) error {
 		if old.Status == Completed && len(r.again) == 0 && len(in.Outputs) == 0 {
 			return fault.New(fault.Conflict, "nothing of this execution failed and nothing is changed: retry it from start or from a node")
 		}
-		r.rest = true
 		return nil
 	case FromStart:
 		for i := range r.program.Steps {
@@ -229,7 +227,7 @@ func (r *rerun) reuse(rows []NodeRun, e *New) {
 		if !ok || r.again[step.Index] || row.Status != NodeCompleted || row.Kind != step.Node.Kind {
 			continue
 		}
-		if r.rest && !r.sound(&r.program.Steps[r.outermost(step.Index)], failed, sound) {
+		if !r.sound(&r.program.Steps[r.outermost(step.Index)], failed, sound) {
 			continue
 		}
 		e.Reuse = append(e.Reuse, row)
@@ -253,8 +251,8 @@ func (r *rerun) outermost(i int) int {
 	return i
 }
 
-// sound reports whether a completed node stays as it is when what failed runs
-// again: unless something before it failed and let it go on.
+// sound reports whether a completed node stays as it is: unless something
+// before it failed, let it go on, and runs again now.
 func (r *rerun) sound(s *workflow.Step, failed, known map[int]bool) bool {
 	if sound, seen := known[s.Index]; seen {
 		return sound

@@ -102,7 +102,12 @@ func TestStartsThatCancelOneAnotherDoNotBlockEachOther(t *testing.T) {
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- all[i].Run(ctx) }()
-		t.Cleanup(func() { stop(); <-done })
+		t.Cleanup(func() {
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	var starts sync.WaitGroup
 	for i := range 60 {

@@ -32,6 +32,10 @@ type entry struct {
 	refused error
 }
 
+// lockPatience is how long a transaction waits for one that holds a key or a
+// row: a process that was stopped in the middle of one must not stop the others.
+const lockPatience = "10s"
+
 // lockPlaces takes the locks of the keys until the transaction ends. SQLite's
 // one writer needs none.
 func lockPlaces(ctx context.Context, db *DB, tx *sql.Tx, keys []string) error {
@@ -46,7 +50,7 @@ func lockPlaces(ctx context.Context, db *DB, tx *sql.Tx, keys []string) error {
 	}
 	slices.Sort(locks) // in one order everywhere, so that no two wait for each other
 	for _, lock := range slices.Compact(locks) {
-		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, lock); err != nil {
+		if _, err := tx.ExecContext(ctx, `SELECT set_config('lock_timeout', '`+lockPatience+`', true), pg_advisory_xact_lock($1)`, lock); err != nil {
 			return fmt.Errorf("lock the places of a key: %w", err)
 		}
 	}
