@@ -19,7 +19,7 @@ func (s *Server) executionRoutes() {
 	register(s, op{Method: "POST", Path: "/executions/bulk", ID: "start-executions", Tag: "executions", Status: 202, Creates: true, Summary: "Run many workflows at once",
 		Notes: "At most 1,000, of one workspace, in one transaction: all of them are started or none, and every fault is named by the index of its item."}, s.startExecutions)
 	register(s, op{Method: "GET", Path: "/executions", ID: "list-executions", Tag: "executions", Summary: "Executions of a workspace, newest first",
-		Notes: "Items leave out trigger_data, input and output."}, s.listExecutions)
+		Notes: "Items leave out trigger_data, input, output and lineage."}, s.listExecutions)
 	register(s, op{Method: "GET", Path: "/executions/{id}", ID: "get-execution", Tag: "executions", Summary: "One execution with its nodes",
 		Notes: "At most 200 nodes; further ones are at /executions/{id}/nodes. Large outputs are left out: output_url leads to them."}, s.getExecution)
 	register(s, op{Method: "DELETE", Path: "/executions/{id}", ID: "delete-execution", Tag: "executions", Status: 204, Summary: "Delete a finished execution"}, s.deleteExecution)

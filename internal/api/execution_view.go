@@ -100,14 +100,14 @@ func (s *Server) viewListed(x *execution.Execution) Execution {
 	return Execution{ID: x.ID, WorkspaceID: x.WorkspaceID, WorkflowID: x.WorkflowID, WorkflowName: x.WorkflowName, WorkflowVersion: x.WorkflowVersion,
 		UserID: optional(x.UserID), Status: x.Status, TriggerType: x.TriggerType, StartNode: x.StartNode, Error: x.Error, Priority: x.Priority, Progress: x.Progress(),
 		TotalNodes: x.TotalNodes, CompletedNodes: x.CompletedNodes, FailedNodes: x.FailedNodes, SkippedNodes: x.SkippedNodes, Tokens: viewTokens(x.Usage),
-		CostUSD: dollars(x.Usage.CostMicros), CostIncomplete: x.Usage.CostUnknown, RetryOf: optional(x.RetryOf), ParentExecutionID: optional(x.ParentID), Lineage: viewLineage(x.Lineage), DryRun: x.DryRun,
+		CostUSD: dollars(x.Usage.CostMicros), CostIncomplete: x.Usage.CostUnknown, RetryOf: optional(x.RetryOf), ParentExecutionID: optional(x.ParentID), DryRun: x.DryRun,
 		CancelRequested: x.CancelRequested, Held: x.Hold == execution.Queued, WaitingFor: x.WaitingFor(), ScheduledAt: when(x.ScheduledAt), CreatedAt: Time(x.CreatedAt), StartedAt: when(x.StartedAt), CompletedAt: when(x.CompletedAt),
 		DurationMS: x.Duration(s.cfg.Now()).Milliseconds()}
 }
 
 func (s *Server) viewExecution(x *execution.Execution) Execution {
 	out := s.viewListed(x)
-	out.TriggerData, out.Input, out.Output = x.TriggerData, x.TriggerData, x.Output
+	out.TriggerData, out.Input, out.Output, out.Lineage = x.TriggerData, x.TriggerData, x.Output, viewLineage(x.Lineage)
 	return out
 }
 
