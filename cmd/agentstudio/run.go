@@ -21,9 +21,10 @@ import (
 const localAddress = "you@studio.local"
 
 type runCmd struct {
-	File  string `arg:"" help:"Workflow file, YAML or JSON."`
-	Input string `help:"Trigger data as JSON, @FILE, or - for standard input." default:"{}"`
-	Quiet bool   `short:"q" help:"Show no progress."`
+	File   string `arg:"" help:"Workflow file, YAML or JSON."`
+	Input  string `help:"Trigger data as JSON, @FILE, or - for standard input." default:"{}"`
+	Quiet  bool   `short:"q" help:"Show no progress."`
+	DryRun bool   `help:"Call nothing that reaches outside: such nodes use their pinned_output."`
 }
 
 // Run runs the file in a studio of its own that is thrown away afterwards.
@@ -76,7 +77,7 @@ func (c *runCmd) run(ctx context.Context, studio *app.App, d *workflow.Definitio
 		out = io.Discard
 	}
 	p := newProgress(out, d)
-	x, err := studio.RunOnce(ctx, by, d, input, p.show)
+	x, err := studio.RunOnce(ctx, by, d, input, c.DryRun, p.show)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ type NodeKind struct {
 	NoInput        bool            `json:"no_input" doc:"Nothing can be connected to it: a trigger"`
 	Container      bool            `json:"container" doc:"Holds a body: nodes with its id as parent_id"`
 	Effect         bool            `json:"effect" doc:"Changes something outside"`
+	Outside        bool            `json:"outside" doc:"Reaches outside, to change something or to read: a dry run does not call it"`
 	Risk           node.Risk       `json:"risk"`
 	TimeoutSeconds float64         `json:"timeout_seconds" doc:"Of one attempt, when the node sets none; 0: the engine's default"`
 	MaxAttempts    int             `json:"max_attempts"`
@@ -33,7 +34,7 @@ type NodeKind struct {
 func viewKind(t node.Type) NodeKind {
 	s := t.Spec()
 	return NodeKind{Kind: s.Kind, Type: s.Group, Category: s.Category, Title: s.Title, Description: s.Description, Docs: s.Docs, Icon: s.Icon, Outputs: listed(s.Outputs),
-		NoInput: s.NoInput, Container: s.Container, Effect: s.Effect, Risk: s.Risk, TimeoutSeconds: s.Timeout.Seconds(), MaxAttempts: max(1, s.Retry.Attempts),
+		NoInput: s.NoInput, Container: s.Container, Effect: s.Effect, Outside: s.ReachesOutside(), Risk: s.Risk, TimeoutSeconds: s.Timeout.Seconds(), MaxAttempts: max(1, s.Retry.Attempts),
 		ConfigSchema: t.Schema(), OutputSchema: s.OutputSchema, Needs: listed(s.Needs)}
 }
 

@@ -16,8 +16,10 @@ const shownNodes = 200
 func (s *Server) executionRoutes() {
 	register(s, op{Method: "POST", Path: "/executions", ID: "start-execution", Tag: "executions", Status: 202, Also: []int{200}, Summary: "Run a workflow",
 		Notes: "People run the newest version, triggers the published one, unless version says otherwise. With wait, an execution that ends in time is answered with 200."}, s.startExecution)
+	register(s, op{Method: "POST", Path: "/executions/bulk", ID: "start-executions", Tag: "executions", Status: 202, Creates: true, Summary: "Run many workflows at once",
+		Notes: "At most 1,000, of one workspace, in one transaction: all of them are started or none, and every fault is named by the index of its item."}, s.startExecutions)
 	register(s, op{Method: "GET", Path: "/executions", ID: "list-executions", Tag: "executions", Summary: "Executions of a workspace, newest first",
-		Notes: "Items leave out trigger_data, input and output."}, s.listExecutions)
+		Notes: "Items leave out trigger_data, input, output and lineage."}, s.listExecutions)
 	register(s, op{Method: "GET", Path: "/executions/{id}", ID: "get-execution", Tag: "executions", Summary: "One execution with its nodes",
 		Notes: "At most 200 nodes; further ones are at /executions/{id}/nodes. Large outputs are left out: output_url leads to them."}, s.getExecution)
 	register(s, op{Method: "DELETE", Path: "/executions/{id}", ID: "delete-execution", Tag: "executions", Status: 204, Summary: "Delete a finished execution"}, s.deleteExecution)
@@ -26,21 +28,24 @@ func (s *Server) executionRoutes() {
 	register(s, op{Method: "POST", Path: "/executions/{id}/cancel", ID: "cancel-execution", Tag: "executions", Summary: "Stop an execution within a second"}, s.cancelExecution)
 	register(s, op{Method: "POST", Path: "/executions/{id}/pause", ID: "pause-execution", Tag: "executions", Summary: "Start no further node; what runs finishes"}, s.pauseExecution)
 	register(s, op{Method: "POST", Path: "/executions/{id}/resume", ID: "resume-execution", Tag: "executions", Summary: "Go on after a pause"}, s.resumeExecution)
-	register(s, op{Method: "POST", Path: "/executions/{id}/retry", ID: "retry-execution", Tag: "executions", Status: 202, Creates: true, Summary: "Run again, reusing what is done upstream of a point"}, s.retryExecution)
+	register(s, op{Method: "POST", Path: "/executions/{id}/retry", ID: "retry-execution", Tag: "executions", Status: 202, Creates: true, Summary: "Run again, fixed where needed, reusing what is done",
+		Notes: "What is changed, and everything after it, runs again; what is done before it is reused and listed in lineage.reused. A changed configuration runs from a definition of the execution's own."}, s.retryExecution)
 }
 
 type startInput struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"The same key and request within 24 hours answer the first execution"`
 	Body           struct {
-		WorkflowID     string     `json:"workflow_id" format:"uuid"`
-		Version        int        `json:"version,omitempty" minimum:"1" maximum:"2147483647"`
-		TriggerType    string     `json:"trigger_type,omitempty" enum:"manual,webhook,schedule,api,event,workflow,mcp,chat,file" doc:"Default manual"`
-		StartNode      string     `json:"start_node,omitempty" maxLength:"128" doc:"Id of the trigger to start from; left out: the one that fits trigger_type"`
-		TriggerData    Object     `json:"trigger_data,omitempty" doc:"What expressions read as trigger"`
-		Priority       int        `json:"priority,omitempty" minimum:"0" maximum:"10"`
-		ScheduledAt    *time.Time `json:"scheduled_at,omitempty"`
-		IdempotencyKey string     `json:"idempotency_key,omitempty" maxLength:"255" doc:"As the header"`
-		Wait           float64    `json:"wait,omitempty" minimum:"0" maximum:"60" doc:"Seconds to wait for the end"`
+		WorkflowID     string                     `json:"workflow_id" format:"uuid"`
+		Version        int                        `json:"version,omitempty" minimum:"1" maximum:"2147483647"`
+		TriggerType    string                     `json:"trigger_type,omitempty" enum:"manual,webhook,schedule,api,event,workflow,mcp,chat,file" doc:"Default manual"`
+		StartNode      string                     `json:"start_node,omitempty" maxLength:"128" doc:"Id of the trigger to start from; left out: the one that fits trigger_type"`
+		TriggerData    Object                     `json:"trigger_data,omitempty" doc:"What expressions read as trigger"`
+		Priority       int                        `json:"priority,omitempty" minimum:"0" maximum:"10"`
+		ScheduledAt    *time.Time                 `json:"scheduled_at,omitempty"`
+		IdempotencyKey string                     `json:"idempotency_key,omitempty" maxLength:"255" doc:"As the header"`
+		DryRun         bool                       `json:"dry_run,omitempty" doc:"Call nothing that reaches outside: such nodes use their pinned outputs"`
+		PinnedOutputs  map[string]json.RawMessage `json:"pinned_outputs,omitempty" maxProperties:"2000" doc:"For a dry run: outputs of the nodes of these ids"`
+		Wait           float64                    `json:"wait,omitempty" minimum:"0" maximum:"60" doc:"Seconds to wait for the end"`
 	}
 }
 
@@ -77,7 +82,8 @@ func (s *Server) startExecution(ctx context.Context, by access.Actor, in *startI
 		return nil, err
 	}
 	start := execution.StartInput{WorkspaceID: workspaceID, WorkflowID: b.WorkflowID, Version: b.Version, TriggerType: b.TriggerType, StartNode: b.StartNode,
-		TriggerData: json.RawMessage(b.TriggerData), Priority: b.Priority, IdempotencyKey: key}
+		TriggerData: json.RawMessage(b.TriggerData), Priority: b.Priority, IdempotencyKey: key,
+		DryRun: b.DryRun, PinnedOutputs: b.PinnedOutputs}
 	if b.ScheduledAt != nil {
 		start.ScheduledAt = b.ScheduledAt.UTC()
 	}
@@ -125,6 +131,7 @@ func (s *Server) getExecution(ctx context.Context, by access.Actor, in *IDPath) 
 		return nil, err
 	}
 	out := ExecutionDetail{Execution: s.viewExecution(x), Nodes: views(nodes, viewNodeOf(in.ID)), NodesTotal: total}
+	markReused(x, out.Nodes)
 	return &Body[ExecutionDetail]{out}, s.viewWaiting(ctx, by, in.ID, pointers(out.Nodes)...)
 }
 
@@ -142,7 +149,12 @@ func (s *Server) listNodes(ctx context.Context, by access.Actor, in *listNodesIn
 	if err != nil {
 		return nil, err
 	}
+	x, err := s.Executions.Find(ctx, by, in.ID)
+	if err != nil {
+		return nil, err
+	}
 	out := pageOf(items, total, in.Paging, viewNodeOf(in.ID))
+	markReused(x, out.Body.Items)
 	return out, s.viewWaiting(ctx, by, in.ID, pointers(out.Body.Items)...)
 }
 
@@ -178,16 +190,32 @@ func (s *Server) resumeExecution(ctx context.Context, by access.Actor, in *IDPat
 
 type retryInput struct {
 	IDPath
-	Body *struct {
-		From string `json:"from,omitempty" maxLength:"128" doc:"failed (the default), start, or the id of a node"`
+	Body *retryBody
+}
+
+type retryBody struct {
+	From        string                     `json:"from,omitempty" maxLength:"128" doc:"failed (the default), start, or the id of a node"`
+	Version     int                        `json:"version,omitempty" minimum:"1" maximum:"2147483647" doc:"Another saved version of the workflow; what differs runs again"`
+	Config      map[string]Object          `json:"config,omitempty" maxProperties:"2000" doc:"Configurations in place of those of the nodes of these ids; the workflow stays as it is. Needs the right to edit workflows"`
+	TriggerData Object                     `json:"trigger_data,omitempty" doc:"In place of the trigger data"`
+	Outputs     map[string]json.RawMessage `json:"outputs,omitempty" maxProperties:"2000" doc:"Outputs in place of running the nodes of these ids. Needs the right to edit workflows"`
+}
+
+func (b *retryBody) input() execution.RetryInput {
+	if b == nil {
+		return execution.RetryInput{}
 	}
+	out := execution.RetryInput{From: b.From, Version: b.Version, TriggerData: json.RawMessage(b.TriggerData), Outputs: b.Outputs}
+	if len(b.Config) > 0 {
+		out.Config = make(map[string]json.RawMessage, len(b.Config))
+	}
+	for id, config := range b.Config {
+		out.Config[id] = json.RawMessage(config)
+	}
+	return out
 }
 
 func (s *Server) retryExecution(ctx context.Context, by access.Actor, in *retryInput) (*oneExecution, error) {
-	from := ""
-	if in.Body != nil {
-		from = in.Body.From
-	}
-	x, err := s.Executions.Retry(ctx, by, in.ID, from)
+	x, err := s.Executions.Retry(ctx, by, in.ID, in.Body.input())
 	return s.answerExecution(http.StatusAccepted, x, err)
 }

@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"agentstudio/internal/execution"
 	"agentstudio/internal/node"
@@ -47,12 +49,43 @@ type Execution struct {
 	CostIncomplete    bool             `json:"cost_incomplete,omitempty" doc:"Some part had no price"`
 	RetryOf           *string          `json:"retry_of"`
 	ParentExecutionID *string          `json:"parent_execution_id"`
+	Lineage           *Lineage         `json:"lineage,omitempty" doc:"How it differs from the execution it retries"`
+	DryRun            bool             `json:"dry_run,omitempty" doc:"It reached nothing outside"`
 	CancelRequested   bool             `json:"cancel_requested,omitempty"`
+	Held              bool             `json:"held,omitempty" doc:"It waits for a place among those of its workflow's concurrency"`
+	WaitingFor        string           `json:"waiting_for,omitempty" doc:"What a held execution waits for"`
 	ScheduledAt       *Time            `json:"scheduled_at"`
 	CreatedAt         Time             `json:"created_at"`
 	StartedAt         *Time            `json:"started_at"`
 	CompletedAt       *Time            `json:"completed_at"`
 	DurationMS        int64            `json:"duration_ms"`
+}
+
+// Lineage says how an execution came from the one it retries.
+type Lineage struct {
+	Config      []string `json:"config" doc:"Nodes with another configuration"`
+	Outputs     []string `json:"outputs" doc:"Nodes whose outputs were given"`
+	TriggerData bool     `json:"trigger_data" doc:"It has other trigger data"`
+	Version     int      `json:"version,omitempty" doc:"The workflow's version that the retried execution ran, when this one runs another"`
+	Edited      bool     `json:"edited" doc:"It runs a definition of its own, not a saved version"`
+	Reused      []string `json:"reused" doc:"Nodes whose finished runs were taken over"`
+}
+
+func viewLineage(l *execution.Lineage) *Lineage {
+	if l == nil {
+		return nil
+	}
+	return &Lineage{Config: listed(slices.Sorted(maps.Keys(l.Config))), Outputs: listed(l.Outputs), TriggerData: l.TriggerData, Version: l.Version, Edited: l.Edited, Reused: listed(l.Reused)}
+}
+
+// markReused shows which nodes ran in the execution that this one retries.
+func markReused(x *execution.Execution, nodes []NodeExecution) {
+	if x.Lineage == nil {
+		return
+	}
+	for i := range nodes {
+		nodes[i].Reused = slices.Contains(x.Lineage.Reused, nodes[i].NodeID)
+	}
 }
 
 // ExecutionDetail is an execution with what became of its nodes.
@@ -67,14 +100,14 @@ func (s *Server) viewListed(x *execution.Execution) Execution {
 	return Execution{ID: x.ID, WorkspaceID: x.WorkspaceID, WorkflowID: x.WorkflowID, WorkflowName: x.WorkflowName, WorkflowVersion: x.WorkflowVersion,
 		UserID: optional(x.UserID), Status: x.Status, TriggerType: x.TriggerType, StartNode: x.StartNode, Error: x.Error, Priority: x.Priority, Progress: x.Progress(),
 		TotalNodes: x.TotalNodes, CompletedNodes: x.CompletedNodes, FailedNodes: x.FailedNodes, SkippedNodes: x.SkippedNodes, Tokens: viewTokens(x.Usage),
-		CostUSD: dollars(x.Usage.CostMicros), CostIncomplete: x.Usage.CostUnknown, RetryOf: optional(x.RetryOf), ParentExecutionID: optional(x.ParentID),
-		CancelRequested: x.CancelRequested, ScheduledAt: when(x.ScheduledAt), CreatedAt: Time(x.CreatedAt), StartedAt: when(x.StartedAt), CompletedAt: when(x.CompletedAt),
+		CostUSD: dollars(x.Usage.CostMicros), CostIncomplete: x.Usage.CostUnknown, RetryOf: optional(x.RetryOf), ParentExecutionID: optional(x.ParentID), DryRun: x.DryRun,
+		CancelRequested: x.CancelRequested, Held: x.Hold == execution.Queued, WaitingFor: x.WaitingFor(), ScheduledAt: when(x.ScheduledAt), CreatedAt: Time(x.CreatedAt), StartedAt: when(x.StartedAt), CompletedAt: when(x.CompletedAt),
 		DurationMS: x.Duration(s.cfg.Now()).Milliseconds()}
 }
 
 func (s *Server) viewExecution(x *execution.Execution) Execution {
 	out := s.viewListed(x)
-	out.TriggerData, out.Input, out.Output = x.TriggerData, x.TriggerData, x.Output
+	out.TriggerData, out.Input, out.Output, out.Lineage = x.TriggerData, x.TriggerData, x.Output, viewLineage(x.Lineage)
 	return out
 }
 
@@ -94,6 +127,7 @@ type NodeExecution struct {
 	Wait        *execution.Wait      `json:"wait,omitempty" doc:"What it waits for"`
 	CallbackURL string               `json:"callback_url,omitempty" doc:"The address it waits to be called on, once; shown to those who may execute"`
 	Approvals   []Approval           `json:"approvals,omitempty" doc:"What it asks people"`
+	Reused      bool                 `json:"reused,omitempty" doc:"It ran in the execution that this one retries"`
 	Model       string               `json:"model,omitempty"`
 	Tokens      TokenCount           `json:"tokens"`
 	CostUSD     float64              `json:"cost_usd"`

@@ -198,6 +198,8 @@ func (t table) executionRequest(route string) (ask, bool) {
 		return ask{path: "/executions?workspace_id=" + t.w.id}, true
 	case "/executions POST":
 		return ask{path: "/executions", body: map[string]any{"workflow_id": t.flow(), "trigger_data": map[string]any{"a": 1}}}, true
+	case "/executions/bulk POST":
+		return ask{path: "/executions/bulk?workspace_id=" + t.w.id, body: map[string]any{"items": []any{map[string]any{"workflow_id": t.flow(), "trigger_data": map[string]any{"a": 1}}}}}, true
 	case "/executions/{id}/cancel POST", "/executions/{id}/pause POST", "/executions/{id}/resume POST":
 		path, _, _ := strings.Cut(strings.TrimPrefix(route, "/executions/{id}"), " ")
 		return ask{path: "/executions/" + t.waiting() + path}, true

@@ -72,6 +72,7 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 	flows := store.NewWorkflows(db, kinds)
 	library := workflow.NewLibrary(flows, kinds, 0)
 	disp := local.New(runs, local.Config{Log: quiet, Retry: 10 * time.Millisecond})
+	runs.Tell(disp)
 	eng := engine.New(runs, library, s.bus, disp, runs, engine.Config{Log: quiet, NewID: newID})
 	accounts, err := account.NewService(store.NewAccounts(db), s.mail, [][]byte{bytes.Repeat([]byte("k"), 32)}, account.Config{Now: s.clock.now, Signup: opts.signup})
 	if err != nil {

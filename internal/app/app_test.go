@@ -84,7 +84,7 @@ func TestEveryExampleRunsWithoutKeysAndInternet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			seen := map[string]int{}
 			var last int64
-			x, err := studio.RunOnce(t.Context(), by, example(t, studio, name), json.RawMessage(c.input), func(e event.Event) {
+			x, err := studio.RunOnce(t.Context(), by, example(t, studio, name), json.RawMessage(c.input), false, func(e event.Event) {
 				seen[e.Type]++
 				if e.Seq != 0 && e.Seq != last+1 {
 					t.Errorf("event %d came after %d", e.Seq, last)
@@ -115,7 +115,7 @@ func TestInvoiceThatDoesNotAddUpFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := studio.RunOnce(t.Context(), by, d, json.RawMessage(`{"id":"a1"}`), func(event.Event) {})
+	x, err := studio.RunOnce(t.Context(), by, d, json.RawMessage(`{"id":"a1"}`), false, func(event.Event) {})
 	if err != nil || x.Status != execution.Failed || !strings.Contains(x.Error.Message, "do not add up to the total") {
 		t.Errorf("got %+v, %v", x, err)
 	}
@@ -148,7 +148,7 @@ func TestCancelledRunIsCancelled(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	x, err := studio.RunOnce(ctx, by, d, json.RawMessage(`{}`), func(e event.Event) {
+	x, err := studio.RunOnce(ctx, by, d, json.RawMessage(`{}`), false, func(e event.Event) {
 		if strings.Contains(string(e.Data), `"waiting"`) {
 			cancel()
 		}

@@ -41,6 +41,7 @@ func needsShared(cfg config.Config, opts Options) error {
 func (a *App) embedded() dispatch {
 	journal := store.NewExecutions(a.db, nil, a.now)
 	d := local.New(journal, local.Config{MaxActive: a.concurrency(), Log: a.opts.Log})
+	journal.Tell(d)
 	return dispatch{journal: journal, announce: d, worker: engineName, leased: engineName, ready: closed(),
 		run: func(ctx, drain context.Context, e *engine.Engine) error { return d.Run(ctx, drain, e) }}
 }

@@ -50,7 +50,7 @@ func ask(t *testing.T, studio *app.App, model string, watch func(event.Event)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := studio.RunOnce(t.Context(), by, d, json.RawMessage(`{}`), watch)
+	x, err := studio.RunOnce(t.Context(), by, d, json.RawMessage(`{}`), false, watch)
 	if err != nil {
 		t.Fatal(err)
 	}

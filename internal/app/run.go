@@ -12,15 +12,15 @@ import (
 )
 
 // RunOnce keeps the definition as a draft in the actor's personal workspace,
-// runs it with the trigger data and returns how it ended. watch sees every
+// runs it with the trigger data, dry if asked to, and returns how it ended. watch sees every
 // stored event once and in order, and the deltas that pass by between them.
 // When ctx ends the execution is cancelled and returned as such.
-func (a *App) RunOnce(ctx context.Context, by access.Actor, d *workflow.Definition, input json.RawMessage, watch func(event.Event)) (*execution.Execution, error) {
+func (a *App) RunOnce(ctx context.Context, by access.Actor, d *workflow.Definition, input json.RawMessage, dryRun bool, watch func(event.Event)) (*execution.Execution, error) {
 	w, err := a.Workflows.Create(ctx, by, by.Personal, d)
 	if err != nil {
 		return nil, err
 	}
-	x, _, err := a.Executions.Start(ctx, by, execution.StartInput{WorkspaceID: by.Personal, WorkflowID: w.ID, TriggerData: input})
+	x, _, err := a.Executions.Start(ctx, by, execution.StartInput{WorkspaceID: by.Personal, WorkflowID: w.ID, TriggerData: input, DryRun: dryRun})
 	if err != nil {
 		return nil, err
 	}

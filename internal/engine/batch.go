@@ -95,9 +95,10 @@ func (r *run) commit(ctx context.Context, release bool) error {
 		CompletedNodes: r.x.CompletedNodes, FailedNodes: r.x.FailedNodes, SkippedNodes: r.x.SkippedNodes, Usage: r.x.Usage,
 		StartedAt: r.x.StartedAt, CompletedAt: r.x.CompletedAt, WakeAt: r.x.WakeAt, LastSeq: r.x.LastSeq, Release: release}
 	if r.over {
-		c.Parent = r.x.ParentID
+		c.Quiet = r.x.DryRun
+		c.Parent, c.Place = r.x.ParentID, r.x.ConcurrencyKey
 	}
-	if r.over && r.x.Status == execution.Failed && r.program != nil {
+	if r.over && r.x.Status == execution.Failed && r.program != nil && !r.x.DryRun {
 		c.ErrorWorkflow = r.program.Definition.Settings.ErrorWorkflow
 	}
 	if err := r.engine.journal.Commit(ctx, c); err != nil {
@@ -116,7 +117,9 @@ func (r *run) commit(ctx context.Context, release bool) error {
 		reply()
 	}
 	for i := range b.children {
-		r.announceChild(&b.children[i].Execution)
+		if b.children[i].Place == nil { // else the store does, once it has one
+			r.announceChild(&b.children[i].Execution)
+		}
 	}
 	return nil
 }

@@ -15,12 +15,11 @@ import (
 	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/fault"
-	"agentstudio/internal/workflow"
 )
 
 // Programs finds compiled versions of workflows. Implementations cache.
 type Programs interface {
-	Program(ctx context.Context, workspaceID, workflowID string, version int) (*workflow.Program, error)
+	execution.Definitions
 	// Live returns the version that runs when a workflow is started by another.
 	Live(ctx context.Context, workspaceID, workflowID string) (version int, err error)
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"agentstudio/internal/execution"
@@ -14,7 +15,7 @@ import (
 // load brings an execution into memory: its program, and when it was under way
 // before, what its nodes left behind.
 func (r *run) load(ctx context.Context, fresh bool) error {
-	p, err := r.engine.programs.Program(ctx, r.x.WorkspaceID, r.x.WorkflowID, r.x.WorkflowVersion)
+	p, err := execution.ProgramOf(ctx, r.engine.programs, r.x)
 	if err != nil {
 		return err
 	}
@@ -35,6 +36,9 @@ func (r *run) load(ctx context.Context, fresh bool) error {
 		r.finish(execution.Cancelled, &execution.Error{Code: "cancelled", Message: "the execution was cancelled"}, value{})
 		return nil
 	}
+	if err := r.enterPlace(ctx); err != nil {
+		return err
+	}
 	if r.x.StartedAt.IsZero() {
 		r.x.StartedAt = r.now()
 	}
@@ -51,6 +55,26 @@ func (r *run) load(ctx context.Context, fresh bool) error {
 	}
 	r.wakeDue()
 	return nil
+}
+
+// errHeld says that the execution waits for a place.
+var errHeld = errors.New("the execution waits for a place")
+
+// enterPlace takes the place that an execution started for later needs.
+func (r *run) enterPlace(ctx context.Context) error {
+	if r.x.Hold != execution.Later {
+		return nil
+	}
+	place, err := execution.PlaceFor(r.program, r.x.WorkflowID, r.x.TriggerData)
+	if err != nil || place == nil {
+		return err
+	}
+	place.Key, place.Limit = r.x.ConcurrencyKey, r.x.ConcurrencyLimit
+	entered, err := r.engine.journal.Enter(ctx, r.x, *place)
+	if err == nil && !entered {
+		return errHeld
+	}
+	return err
 }
 
 // enterFrame restores what is stored of a round and puts its ready nodes to work.

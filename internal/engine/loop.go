@@ -205,7 +205,7 @@ func (r *run) beginChild(t task, c *node.ChildStart) {
 		r.failed(t, &r.program.Steps[t.step], err)
 		return
 	}
-	r.batch.children = append(r.batch.children, execution.New{Execution: *child})
+	r.batch.children = append(r.batch.children, *child)
 	n := t.state()
 	if !c.Wait {
 		out, _ := r.keep(map[string]any{"execution_id": child.ID})
@@ -215,11 +215,12 @@ func (r *run) beginChild(t task, c *node.ChildStart) {
 	n.run.Status = execution.NodeWaiting
 	n.run.Wait = &execution.Wait{Reason: waitChild, Child: child.ID}
 	r.waiting[t] = n.run.Wait.Until
+	r.unseen = r.unseen || child.Place != nil // it may be over before it began
 	r.heard = r.now()
 	r.record(n, "")
 }
 
-func (r *run) newChild(t task, c *node.ChildStart) (*execution.Execution, error) {
+func (r *run) newChild(t task, c *node.ChildStart) (*execution.New, error) {
 	version, err := r.engine.programs.Live(r.ctx, r.x.WorkspaceID, c.WorkflowID)
 	if err != nil {
 		return nil, err
@@ -236,7 +237,8 @@ func (r *run) newChild(t task, c *node.ChildStart) (*execution.Execution, error)
 	if err != nil {
 		return nil, err
 	}
-	x := &execution.Execution{ID: r.engine.cfg.NewID(), WorkspaceID: r.x.WorkspaceID, WorkflowID: c.WorkflowID, WorkflowName: p.Definition.Name,
+	x := &execution.New{}
+	x.Execution = execution.Execution{ID: r.engine.cfg.NewID(), WorkspaceID: r.x.WorkspaceID, WorkflowID: c.WorkflowID, WorkflowName: p.Definition.Name,
 		WorkflowVersion: version, UserID: r.x.UserID, Status: execution.Pending, TriggerType: "workflow", StartNode: start.Node.ID,
 		Priority: r.x.Priority, TotalNodes: len(p.Steps), ParentID: r.x.ID, ParentNode: r.program.Steps[t.step].Node.ID,
 		ParentIteration: t.frame.iteration, Depth: r.x.Depth + 1, CreatedAt: r.now(), Epoch: 1, Worker: r.engine.cfg.Worker}
@@ -244,7 +246,10 @@ func (r *run) newChild(t task, c *node.ChildStart) (*execution.Execution, error)
 	if input.raw == nil {
 		return nil, fault.New(fault.TooLarge, "the input of a workflow is at most %d KiB: pass a file on instead", r.engine.cfg.InlineBytes>>10)
 	}
-	return x, nil
+	if x.Place, err = execution.PlaceFor(p, c.WorkflowID, x.TriggerData); x.Place != nil {
+		x.Place.Record = true
+	}
+	return x, err
 }
 
 // children returns the executions that nodes of the frame, or of rounds inside

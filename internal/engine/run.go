@@ -124,6 +124,10 @@ func (r *run) execute(ctx context.Context, fresh bool) (wake time.Time, err erro
 		r.lookMu.Unlock()
 	}()
 	if err := r.load(ctx, fresh); err != nil {
+		if errors.Is(err, errHeld) {
+			r.again = !r.close()
+			return time.Time{}, nil
+		}
 		if fault.KindOf(err) == fault.Internal || fault.Is(err, fault.Unavailable) {
 			return time.Time{}, err
 		}

@@ -47,6 +47,10 @@ func (s *studio) Program(_ context.Context, _, id string, _ int) (*workflow.Prog
 	return nil, fault.New(fault.NotFound, "no workflow %s", id)
 }
 
+func (s *studio) Edited(context.Context, string, string) (*workflow.Program, error) {
+	return nil, fault.New(fault.NotFound, "nothing is edited here")
+}
+
 func (s *studio) Live(context.Context, string, string) (int, error) { return 1, nil }
 
 // probe lets tests decide what a node does.
@@ -112,6 +116,7 @@ func start(t testing.TB, db *store.DB, p *probes, programs map[string]*workflow.
 	t.Helper()
 	journal := store.NewExecutions(db, nil, time.Now)
 	d := local.New(journal, local.Config{Log: slog.New(slog.DiscardHandler), Retry: 10 * time.Millisecond})
+	journal.Tell(d)
 	return startWith(t, db, p, programs, journal, embedded{d}, "local", nil)
 }
 

@@ -52,7 +52,11 @@ func (r *run) visit(t task) {
 	}
 	if pinned := r.pinned(s); pinned != nil {
 		n.run.StartedAt = r.now()
-		r.complete(t, value{data: decodeJSON(pinned), raw: pinned}, nil, "pinned")
+		r.complete(t, value{data: decodeJSON(pinned), raw: pinned}, firstHandle(s), "pinned")
+		return
+	}
+	if r.x.DryRun && s.Kind.ReachesOutside() { // the start has asked for it: this is what keeps the promise
+		r.settleFailure(t, fault.New(fault.Conflict, "a dry run does not call what reaches outside: pin the output of this node, or give one in pinned_outputs").WithCode("needs_pinned_output"))
 		return
 	}
 	v := &visit{run: r, task: t, step: s, view: r.viewOf(t)}
@@ -82,10 +86,25 @@ func (r *run) visit(t task) {
 }
 
 func (r *run) pinned(s *workflow.Step) []byte {
-	if r.x.TriggerType != "manual" || len(s.Node.PinnedOutput) == 0 || s.Kind.Group == node.Trigger {
+	if s.Kind.Group == node.Trigger {
+		return nil
+	}
+	if given := r.x.Pinned[s.Node.ID]; r.x.DryRun && len(given) > 0 {
+		return given
+	}
+	if !r.x.DryRun && r.x.TriggerType != "manual" || len(s.Node.PinnedOutput) == 0 {
 		return nil
 	}
 	return s.Node.PinnedOutput
+}
+
+// firstHandle returns the handle that a value leaves a node on which the node
+// did not choose: nil for "output".
+func firstHandle(s *workflow.Step) []string {
+	if len(s.Kind.Outputs) > 0 && s.Kind.Outputs[0].Name != node.DefaultOutput {
+		return []string{s.Kind.Outputs[0].Name}
+	}
+	return nil
 }
 
 // passThrough settles a disabled node: its input goes on as it came.
@@ -101,10 +120,7 @@ func (r *run) passThrough(t task, s *workflow.Step, n *nodeState) {
 		r.settleFailure(t, err)
 		return
 	}
-	var handles []string
-	if len(s.Kind.Outputs) > 0 && s.Kind.Outputs[0].Name != node.DefaultOutput {
-		handles = []string{s.Kind.Outputs[0].Name}
-	}
+	handles := firstHandle(s)
 	n.value = v
 	n.run.Output, n.run.OutputRef, n.run.Handles = v.raw, v.ref, handles
 	n.run.Status, n.run.CompletedAt = execution.NodeSkipped, r.now()

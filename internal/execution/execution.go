@@ -123,7 +123,17 @@ type Execution struct {
 	PauseRequested  bool
 	LastSeq         int64
 	Worker          string
-	Epoch           int64 // of the lease; commits of an older one are refused
+	// ConcurrencyKey is that of the executions it shares places with while it is
+	// open; "" when it shares none. ConcurrencyLimit is how many there are.
+	ConcurrencyKey   string
+	ConcurrencyLimit int
+	Hold             Hold
+	// DryRun reaches nothing outside: Pinned, by node id, stands in for nodes
+	// that would, beside what their workflow pins.
+	DryRun  bool
+	Pinned  map[string]json.RawMessage
+	Lineage *Lineage // what was changed for it; nil when nothing was
+	Epoch   int64    // of the lease; commits of an older one are refused
 }
 
 // Progress returns how much of the execution is done, in percent.
@@ -146,6 +156,24 @@ func (e *Execution) Duration(now time.Time) time.Duration {
 		return e.CompletedAt.Sub(e.StartedAt)
 	}
 	return now.Sub(e.StartedAt)
+}
+
+// Lineage is how an execution came from the one it retries.
+type Lineage struct {
+	// Edited says that it runs a definition of its own, which differs from the
+	// saved version.
+	Edited bool `json:"edited,omitempty"`
+	// Config is what replaced the configurations of nodes, by node id.
+	Config map[string]json.RawMessage `json:"config,omitempty"`
+	// TriggerData says that it has other trigger data.
+	TriggerData bool `json:"trigger_data,omitempty"`
+	// Outputs are the nodes whose outputs were given, by id.
+	Outputs []string `json:"outputs,omitempty"`
+	// Version is the workflow's version that the retried execution ran, when
+	// this one runs another; else 0.
+	Version int `json:"version,omitempty"`
+	// Reused are the nodes whose finished runs were taken over, by id.
+	Reused []string `json:"reused,omitempty"`
 }
 
 // NodeRun is what is known of one node in one iteration of an execution.

@@ -16,9 +16,10 @@ import (
 
 // Programs finds the versions executions start with.
 type Programs interface {
-	Program(ctx context.Context, workspaceID, workflowID string, version int) (*workflow.Program, error)
+	Definitions
 	Live(ctx context.Context, workspaceID, workflowID string) (int, error)
 	Newest(ctx context.Context, workspaceID, workflowID string) (int, error)
+	Compile(d *workflow.Definition) (*workflow.Program, workflow.Report)
 }
 
 // Listener hears of committed events.
@@ -86,6 +87,10 @@ type StartInput struct {
 	ID string
 	// TryOut runs the newest version when none is published.
 	TryOut bool
+	// DryRun reaches nothing outside; PinnedOutputs, by node id, stand in for
+	// nodes that would.
+	DryRun        bool
+	PinnedOutputs map[string]json.RawMessage
 	// ParentID and Depth say which execution this one follows.
 	ParentID string
 	Depth    int
@@ -107,11 +112,11 @@ func (s *Service) Start(ctx context.Context, by access.Actor, in StartInput) (x 
 	if err != nil {
 		return nil, false, err
 	}
-	if !created {
+	if !created || e.Place != nil { // with a place the store decides how it begins
 		x, err := s.store.Find(ctx, in.WorkspaceID, id)
-		return x, false, err
+		return x, created, err
 	}
-	s.Accepted(&e.Execution)
+	s.Accepted(e)
 	return &e.Execution, true, nil
 }
 
@@ -124,12 +129,14 @@ func (s *Service) Prepare(ctx context.Context, by access.Actor, in StartInput) (
 	return s.prepare(ctx, by, in)
 }
 
-// Accepted hands an execution whose row is committed to the engine.
-func (s *Service) Accepted(x *Execution) { s.accepted(&New{Execution: *x}) }
-
-func (s *Service) accepted(e *New) {
-	fresh := e.Execution
-	s.announce.Announce(Ticket{ID: e.ID, WorkspaceID: e.WorkspaceID, Priority: e.Priority, At: e.ScheduledAt, Fresh: &fresh, Hosted: e.Hosted})
+// Accepted hands an execution whose row is committed to the engine. One that
+// needs a place is handed over by the store, once it has one.
+func (s *Service) Accepted(n *New) {
+	if n.Place != nil {
+		return
+	}
+	fresh := n.Execution
+	s.announce.Announce(Ticket{ID: n.ID, WorkspaceID: n.WorkspaceID, Priority: n.Priority, At: n.ScheduledAt, Fresh: &fresh, Hosted: n.Hosted})
 }
 
 // Look has the engine read an execution's row again.
@@ -171,8 +178,15 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 	}
 	x := Execution{ID: in.ID, WorkspaceID: in.WorkspaceID, WorkflowID: in.WorkflowID, WorkflowName: p.Definition.Name, WorkflowVersion: version,
 		UserID: by.UserID, Status: Pending, TriggerType: in.TriggerType, StartNode: start.Node.ID, TriggerData: in.TriggerData, Priority: in.Priority,
-		TotalNodes: len(p.Steps), ParentID: in.ParentID, Depth: in.Depth, ScheduledAt: in.ScheduledAt, CreatedAt: s.cfg.Now().UTC(), Epoch: 1, Worker: s.cfg.Leased}
+		TotalNodes: len(p.Steps), ParentID: in.ParentID, Depth: in.Depth, ScheduledAt: in.ScheduledAt, CreatedAt: s.cfg.Now().UTC(), Epoch: 1, Worker: s.cfg.Leased,
+		DryRun: in.DryRun, Pinned: in.PinnedOutputs}
+	if err := checkDry(p, start, &x); err != nil {
+		return nil, err
+	}
 	e := &New{Execution: x, IdempotencyKey: in.IdempotencyKey}
+	if e.Place, err = s.place(p, in); err != nil {
+		return nil, err
+	}
 	if in.IdempotencyKey != "" {
 		e.RequestHash = requestHash(in)
 	}
@@ -185,6 +199,25 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 	return e, nil
 }
 
+// place returns what the execution needs before it runs. A dry run disturbs
+// nobody and waits for nobody.
+func (s *Service) place(p *workflow.Program, in StartInput) (*Place, error) {
+	if in.DryRun {
+		return nil, nil //nolint:nilnil // it needs none
+	}
+	place, err := PlaceFor(p, in.WorkflowID, in.TriggerData)
+	if place != nil {
+		place.Record = happens(in.TriggerType)
+	}
+	return place, err
+}
+
+// happens reports whether executions of the trigger type begin without anybody
+// who hears that they cannot.
+func happens(triggerType string) bool {
+	return triggerType == "schedule" || triggerType == "event" || triggerType == "file"
+}
+
 func (s *Service) check(in StartInput) error {
 	var faults []fault.Detail
 	if in.Priority < 0 || in.Priority > 10 {
@@ -195,6 +228,9 @@ func (s *Service) check(in StartInput) error {
 	}
 	if len(in.IdempotencyKey) > 255 {
 		faults = append(faults, fault.Detail{Location: "header.Idempotency-Key", Code: "too_long", Message: "an idempotency key has at most 255 characters"})
+	}
+	if len(in.PinnedOutputs) > 0 && !in.DryRun {
+		faults = append(faults, fault.Detail{Location: "body.pinned_outputs", Code: "dry_run_only", Message: "outputs are pinned for a dry run only: set dry_run, or pin them in the workflow"})
 	}
 	known := false
 	for _, t := range TriggerTypes() {
@@ -296,7 +332,7 @@ func (s *Service) inputOf(ctx context.Context, workspace, id string, n *NodeRun)
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.programs.Program(ctx, workspace, x.WorkflowID, x.WorkflowVersion)
+	p, err := ProgramOf(ctx, s.programs, x)
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil // the workflow is gone: its graph with it
 	}

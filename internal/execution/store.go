@@ -25,6 +25,12 @@ type New struct {
 	// ReuseSteps are the durable steps that go with them.
 	ReuseSteps []StepRecord
 	Events     []event.Event
+	// Definition is what the execution runs when that is no saved version.
+	Definition json.RawMessage
+	Payloads   []Payload // large outputs among Reuse
+	// Place is what the execution needs before it runs; nil when nothing
+	// bounds it.
+	Place *Place
 }
 
 // Head is the part of an execution's row that changes while it runs.
@@ -53,6 +59,8 @@ type Commit struct {
 	ExecutionID string
 	Epoch       int64
 	Parent      string // the execution to be told, when this commit ends its child
+	Quiet       bool   // its end starts nothing else
+	Place       string // the key whose place this commit gives back; "" for none
 	Head        *Head  // nil leaves the row as it is
 	Nodes       []*NodeRun
 	Events      []event.Event
@@ -84,7 +92,9 @@ type PayloadKey struct{ WorkspaceID, Hash string }
 type Journal interface {
 	// Create stores an execution and its dispatch entry. With an idempotency
 	// key already used for the same request it returns the first execution's
-	// id and false; for another request a fault of kind Invalid.
+	// id and false; for another request a fault of kind Invalid. One that needs a
+	// Place gets it, waits for it as held, or is refused with a Conflict; the
+	// store announces it by itself once it may run.
 	Create(ctx context.Context, e New) (id string, created bool, err error)
 	// Commit writes what happened, durably, and returns when it is on disk. It
 	// fails with a fault of kind Stale when the lease is of a newer epoch: then
@@ -109,6 +119,10 @@ type Journal interface {
 	Asks(ctx context.Context, workspaceID, id, nodeID, iteration string, now time.Time) ([]Ask, error)
 	// Untaken returns the answers that no node has gone on with yet.
 	Untaken(ctx context.Context, workspaceID, id string) ([]Ask, error)
+	// Enter takes the place of an execution that was started for later, now that
+	// its time has come. false: it waits for one, and its lease is given up.
+	// Conflict: there is none, and it is not to wait.
+	Enter(ctx context.Context, x *Execution, p Place) (entered bool, err error)
 	// Child returns an execution's row as it is now.
 	Child(ctx context.Context, workspaceID, id string) (*Execution, error)
 	// Statuses returns where executions stand; those that are gone are left out.
@@ -147,6 +161,9 @@ type LogFilter struct {
 type Store interface {
 	Journal
 	Asks
+	// CreateAll creates executions as Create does, all of them or none, and
+	// returns their ids in order. Faults name the items as body.items[i].
+	CreateAll(ctx context.Context, news []New) (ids []string, created []bool, err error)
 	Workspace(ctx context.Context, id string) (string, error)
 	Find(ctx context.Context, workspaceID, id string) (*Execution, error)
 	List(ctx context.Context, workspaceID string, f Filter) (Page, error)

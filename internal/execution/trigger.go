@@ -42,7 +42,11 @@ func (s *Service) checkTrigger(start *workflow.Step, data json.RawMessage) error
 }
 
 func requestHash(in StartInput) string {
-	text, _ := json.Marshal([]any{in.WorkflowID, in.Version, in.TriggerType, in.StartNode, in.TriggerData, in.Priority, in.ScheduledAt}) // strings and JSON: always written
+	parts := []any{in.WorkflowID, in.Version, in.TriggerType, in.StartNode, in.TriggerData, in.Priority, in.ScheduledAt}
+	if in.DryRun {
+		parts = append(parts, in.PinnedOutputs)
+	}
+	text, _ := json.Marshal(parts) // strings and JSON: always written
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }

@@ -83,14 +83,14 @@ func (s *Service) Run(ctx context.Context, by access.Actor, in StartInput, respo
 		}
 		return s.Wait(ctx, in.WorkspaceID, sub, id, responded, limit)
 	}
-	s.accepted(e)
+	s.Accepted(e)
 	return s.wait(ctx, in.WorkspaceID, sub, e.ID, told, responded, limit)
 }
 
 // createHere has this process run the execution when it may: a caller who
 // waits is answered without a way through the queue.
 func (s *Service) createHere(ctx context.Context, e *New) (id string, created bool, err error) {
-	if s.cfg.Host != nil && e.IdempotencyKey == "" && e.ScheduledAt.IsZero() {
+	if s.cfg.Host != nil && e.IdempotencyKey == "" && e.Place == nil && e.ScheduledAt.IsZero() {
 		if host := s.cfg.Host(); host != "" {
 			e.Worker, e.Hosted = host, true
 			id, created, err = s.store.Create(ctx, *e)

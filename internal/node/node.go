@@ -87,7 +87,10 @@ type Spec struct {
 	// them, not only those their config names: code.
 	SeesAll bool
 	// Effect marks kinds whose run changes something outside.
-	Effect  bool
+	Effect bool
+	// Outside marks kinds whose run reaches outside without changing anything
+	// there: it reads the web, or asks people.
+	Outside bool
 	OnCrash CrashPolicy
 	Risk    Risk
 	// Timeout bounds one attempt when the node sets none; 0 means the engine's
@@ -100,6 +103,10 @@ type Spec struct {
 	// Needs names what an operator must configure for it to work, e.g. "JINA_API_KEY".
 	Needs []string
 }
+
+// ReachesOutside reports whether a run of the kind does more than compute: what
+// a dry run leaves out.
+func (s Spec) ReachesOutside() bool { return s.Effect || s.Outside }
 
 // Retry says how often and how long apart a node is tried again after a
 // transient failure. Attempts counts the first try.

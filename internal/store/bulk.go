@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,13 +22,13 @@ type bulkWriter struct {
 
 // insertSize names the statement that inserts n rows into a table.
 type insertSize struct {
-	table string
-	n     int
+	table      string
+	columns, n int
 }
 
 // insert returns the text that inserts n rows.
 func (w *bulkWriter) insert(r *rows, n int) string {
-	size := insertSize{r.table, n}
+	size := insertSize{r.table, len(r.columns), n}
 	text, known := w.inserts[size]
 	if !known {
 		text = insertSQL(r, n)
@@ -52,7 +53,7 @@ type bulk struct {
 	writer *bulkWriter
 	tx     *sql.Tx
 
-	payloads, executions, nodes, steps, logs, events, asks, approvers rows
+	payloads, executions, special, definitions, nodes, steps, logs, events, asks, approvers rows
 
 	scratch []byte             // what packs of events are written into
 	large   map[[2]string]bool // payloads gathered: each is written once
@@ -65,10 +66,23 @@ type rows struct {
 	values          []any
 }
 
+// empty forgets the rows and keeps their memory.
+func (r *rows) empty() {
+	clear(r.values)
+	r.values = r.values[:0]
+	if cap(r.values) > maxKept {
+		r.values = nil
+	}
+}
+
 func (r *rows) add(values ...any) { r.values = append(r.values, values...) }
 
 var executionColumns = strings.Split("id,workspace_id,workflow_id,workflow_name,workflow_version,user_id,status,trigger_type,start_node,trigger_data,"+
 	"priority,total_nodes,completed_nodes,retry_of,parent_id,parent_node,parent_iteration,depth,scheduled_at,created_at,wake_at,last_seq,worker,epoch", ",")
+
+// specialColumns are those of executions that the few have that are bounded in
+// number, dry or changed: the others do not pay for them.
+var specialColumns = append(slices.Clone(executionColumns), "concurrency_key", "concurrency_limit", "held", "dry_run", "extra", "error", "completed_at")
 
 var nodeColumns = strings.Split("execution_id,iteration,node_id,id,kind,title,attempt,status,handles,output,output_ref,error,usage,wait,started_at,completed_at", ",")
 
@@ -84,11 +98,7 @@ func (w *bulkWriter) begin(tx *sql.Tx) *bulk {
 	b.tx = tx
 	clear(b.large)
 	for _, r := range b.tables() {
-		clear(r.values)
-		r.values = r.values[:0]
-		if cap(r.values) > maxKept {
-			r.values = nil
-		}
+		r.empty()
 	}
 	return b
 }
@@ -101,7 +111,9 @@ func newBulk(w *bulkWriter) *bulk {
 		payloads: rows{table: "payloads", columns: []string{"workspace_id", "hash", "size", "data", "created_at"},
 			// Written again, it counts as new: it is not removed meanwhile.
 			conflict: "ON CONFLICT (workspace_id, hash) DO UPDATE SET created_at = excluded.created_at"},
-		executions: rows{table: "executions", columns: executionColumns},
+		executions:  rows{table: "executions", columns: executionColumns},
+		definitions: rows{table: "execution_definitions", columns: []string{"execution_id", "workspace_id", "definition"}},
+		special:     rows{table: "executions", columns: specialColumns},
 		nodes: rows{table: "node_executions", columns: nodeColumns, conflict: `ON CONFLICT (execution_id, iteration, node_id) DO UPDATE SET attempt = excluded.attempt,
 			status = excluded.status, handles = excluded.handles, output = excluded.output, output_ref = excluded.output_ref, error = excluded.error,
 			usage = excluded.usage, wait = excluded.wait, started_at = excluded.started_at, completed_at = excluded.completed_at`},
@@ -114,18 +126,19 @@ func newBulk(w *bulkWriter) *bulk {
 	}
 }
 
-// flush inserts what was gathered.
+// flush inserts what was gathered since the last time.
 func (b *bulk) flush(ctx context.Context) error {
 	for _, r := range b.tables() {
 		if err := b.insert(ctx, r); err != nil {
 			return fmt.Errorf("insert into %s: %w", r.table, err)
 		}
+		r.empty()
 	}
 	return nil
 }
 
 func (b *bulk) tables() []*rows {
-	return []*rows{&b.payloads, &b.executions, &b.nodes, &b.steps, &b.logs, &b.events, &b.asks, &b.approvers}
+	return []*rows{&b.payloads, &b.executions, &b.special, &b.definitions, &b.nodes, &b.steps, &b.logs, &b.events, &b.asks, &b.approvers}
 }
 
 // chunkSizes are how many rows one statement inserts on SQLite, largest first.

@@ -34,8 +34,8 @@ func explain(err error) error {
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		// 08 connection, 53 resources, 57P operator intervention
-		if strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57P") {
+		// 08 connection, 40 chosen to end a deadlock, 55P waited too long for a lock, 53 resources, 57P operator intervention
+		if strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "40") || strings.HasPrefix(pg.Code, "55P") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57P") {
 			return unavailable(err)
 		}
 		return err

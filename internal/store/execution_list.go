@@ -79,19 +79,20 @@ func readCursor(s string) (at int64, id string, err error) {
 
 // RequestCancel implements execution.Store.
 func (s *Executions) RequestCancel(ctx context.Context, workspaceID, id string) (*execution.Execution, error) {
-	return s.request(ctx, workspaceID, id, `UPDATE executions SET cancel_requested = 1 WHERE id = $1 AND workspace_id = $2 AND status IN ('pending', 'running', 'waiting', 'paused')`)
+	return s.request(ctx, workspaceID, id, `UPDATE executions SET `+cancelSet+` WHERE id = $2 AND workspace_id = $3 AND status IN `+openStates, ms(s.now()), id, workspaceID)
 }
 
 // RequestPause implements execution.Store.
 func (s *Executions) RequestPause(ctx context.Context, workspaceID, id string, paused bool) (*execution.Execution, error) {
 	return s.request(ctx, workspaceID, id, `UPDATE executions SET pause_requested = `+strconv.FormatInt(flag(paused), 10)+
-		` WHERE id = $1 AND workspace_id = $2 AND status IN ('pending', 'running', 'waiting', 'paused')`)
+		` WHERE id = $1 AND workspace_id = $2 AND status IN `+openStates, id, workspaceID)
 }
 
-func (s *Executions) request(ctx context.Context, workspaceID, id, update string) (*execution.Execution, error) {
+// request marks what is wanted of an execution.
+func (s *Executions) request(ctx context.Context, workspaceID, id, update string, args ...any) (*execution.Execution, error) {
 	changed := int64(0)
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, update, id, workspaceID)
+		result, err := tx.ExecContext(ctx, update, args...)
 		if err != nil {
 			return err
 		}
@@ -136,11 +137,19 @@ func (s *Executions) Delete(ctx context.Context, workspaceID, id string) error {
 // will (zero: none). With running, those that were under way are among them:
 // for a start after the only process had ended.
 func (s *Executions) Open(ctx context.Context, now time.Time, running bool, limit int) (tickets []execution.Ticket, next time.Time, err error) {
+	if running {
+		if err := s.db.Write(ctx, func(tx *sql.Tx) error {
+			_, err := refill(ctx, s.db, tx, now, maxRefill)
+			return err
+		}); err != nil {
+			return nil, next, err
+		}
+	}
 	// Each part goes by an index of its own (SQLite wants to be told the states
 	// of a partial one): what only waits is not looked at, and of a crowd that is
 	// due at once only those due longest.
 	const fields = `SELECT id, workspace_id, priority, wake_at FROM executions WHERE status IN ` + openStates + ` AND `
-	parts := []string{fields + `status = 'pending' AND wake_at <= $1`, `SELECT * FROM (` + fields + `status = 'waiting' AND wake_at > 0 AND wake_at <= $1 ORDER BY wake_at LIMIT $2) AS due`,
+	parts := []string{fields + `status = 'pending' AND wake_at > 0 AND wake_at <= $1`, `SELECT * FROM (` + fields + `status = 'waiting' AND wake_at > 0 AND wake_at <= $1 ORDER BY wake_at LIMIT $2) AS due`,
 		fields + `cancel_requested = 1 AND ($3 = 1 OR status <> 'running')`,
 		`SELECT x.id, x.workspace_id, x.priority, x.wake_at FROM asks a CROSS JOIN executions x WHERE a.status = 'answered' AND a.taken = 0 AND x.id = a.execution_id AND x.status = 'waiting'`,
 		fields + `status = 'running' AND $3 = 1`}

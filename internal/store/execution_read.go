@@ -19,31 +19,56 @@ import (
 const executionFields = `id, workspace_id, workflow_id, workflow_name, workflow_version, user_id, status, trigger_type, start_node,
 	trigger_data, output, output_ref, response, error, priority, total_nodes, completed_nodes, failed_nodes, skipped_nodes,
 	tokens_input, tokens_output, tokens_cache_read, tokens_cache_write, cost_micros, cost_unknown, retry_of, parent_id, parent_node,
-	parent_iteration, depth, scheduled_at, created_at, started_at, completed_at, wake_at, cancel_requested, pause_requested, last_seq, worker, epoch`
+	parent_iteration, depth, scheduled_at, created_at, started_at, completed_at, wake_at, cancel_requested, pause_requested, last_seq, worker, epoch,
+	concurrency_key, concurrency_limit, held, dry_run, extra`
 
 const executionSelect = `SELECT ` + executionFields + ` FROM executions`
 
 func scanExecution(row scanner) (x *execution.Execution, outputRef string, err error) {
 	x = &execution.Execution{}
-	var data, output, response, failure string
+	var data, output, response, failure, extra string
 	var status string
-	var unknown, cancel, pause, scheduled, created, started, completed, wake int64
+	var unknown, cancel, pause, scheduled, created, started, completed, wake, held, dry int64
 	err = row.Scan(&x.ID, &x.WorkspaceID, &x.WorkflowID, &x.WorkflowName, &x.WorkflowVersion, &x.UserID, &status, &x.TriggerType, &x.StartNode,
 		&data, &output, &outputRef, &response, &failure, &x.Priority, &x.TotalNodes, &x.CompletedNodes, &x.FailedNodes, &x.SkippedNodes,
 		&x.Usage.Input, &x.Usage.Output, &x.Usage.CacheRead, &x.Usage.CacheWrite, &x.Usage.CostMicros, &unknown, &x.RetryOf, &x.ParentID, &x.ParentNode,
-		&x.ParentIteration, &x.Depth, &scheduled, &created, &started, &completed, &wake, &cancel, &pause, &x.LastSeq, &x.Worker, &x.Epoch)
+		&x.ParentIteration, &x.Depth, &scheduled, &created, &started, &completed, &wake, &cancel, &pause, &x.LastSeq, &x.Worker, &x.Epoch,
+		&x.ConcurrencyKey, &x.ConcurrencyLimit, &held, &dry, &extra)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, "", fault.New(fault.NotFound, "there is no such execution, or it is not yours")
 	}
 	if err != nil {
 		return nil, "", explain(fmt.Errorf("scan execution: %w", err))
 	}
-	x.Status = execution.Status(status)
+	x.Status, x.Hold, x.DryRun = execution.Status(status), execution.Hold(held), dry == 1
 	x.TriggerData, x.Output = rawJSON(data), rawJSON(output)
 	x.Usage.CostUnknown, x.CancelRequested, x.PauseRequested = unknown == 1, cancel == 1, pause == 1
 	x.ScheduledAt, x.CreatedAt, x.StartedAt = fromMillis(scheduled), fromMillis(created), fromMillis(started)
 	x.CompletedAt, x.WakeAt = fromMillis(completed), fromMillis(wake)
-	return x, outputRef, errors.Join(parseJSON(response, &x.Response), parseJSON(failure, &x.Error))
+	return x, outputRef, errors.Join(parseJSON(response, &x.Response), parseJSON(failure, &x.Error), readExtra(extra, x))
+}
+
+// extra is what few executions have.
+type extra struct {
+	Lineage *execution.Lineage         `json:"lineage,omitempty"`
+	Pinned  map[string]json.RawMessage `json:"pinned,omitempty"`
+}
+
+func extraOf(x *execution.Execution) string {
+	if x.Lineage == nil && len(x.Pinned) == 0 {
+		return ""
+	}
+	return jsonText(extra{x.Lineage, x.Pinned})
+}
+
+func readExtra(text string, x *execution.Execution) error {
+	if text == "" {
+		return nil
+	}
+	var e extra
+	err := parseJSON(text, &e)
+	x.Lineage, x.Pinned = e.Lineage, e.Pinned
+	return err
 }
 
 func rawJSON(s string) json.RawMessage {

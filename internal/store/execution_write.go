@@ -19,14 +19,15 @@ import (
 // all executions of the process are gathered into common transactions by Run;
 // without Run nothing is written.
 type Executions struct {
-	db      *DB
-	enqueue Enqueuer // nil: the rows are the queue
-	queue   chan *writing
-	done    chan struct{} // closed when Run has ended
-	now     func() time.Time
-	bulk    *bulkWriter
-	follow  chan struct{} // an end has called for another execution
-	asked   chan struct{} // somebody is to be written to
+	db       *DB
+	enqueue  Enqueuer // nil: the rows are the queue
+	queue    chan *writing
+	done     chan struct{} // closed when Run has ended
+	now      func() time.Time
+	announce execution.Announcer // hears of what commits have moved; nil: nobody
+	bulk     *bulkWriter
+	follow   chan struct{} // an end has called for another execution
+	asked    chan struct{} // somebody is to be written to
 }
 
 // writing is one caller's part of a common transaction.
@@ -128,9 +129,15 @@ func (s *Executions) write(group []*writing) {
 func (s *Executions) transaction(ctx context.Context, group []*writing) (refused map[*writing]error, err error) {
 	refused = map[*writing]error{}
 	followed, asked := false, false
+	keys := keysOf(group)
+	var moved moves
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		b := s.bulk.begin(tx)
+		if err := lockPlaces(ctx, s.db, tx, keys); err != nil {
+			return err
+		}
 		var tickets []execution.Ticket
+		var bounded places
 		var ends []*execution.Commit
 		held, err := b.heads(ctx, group)
 		if err != nil {
@@ -154,6 +161,9 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 				}
 				b.create(w.create)
 				continue
+			case w.create != nil && w.create.Place != nil:
+				bounded.entries = append(bounded.entries, &entry{new: w.create})
+				continue
 			case w.create != nil:
 				tickets = append(tickets, b.create(w.create))
 				continue
@@ -162,13 +172,21 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 				continue
 			}
 			tickets = append(tickets, b.commit(w.commit, s.now())...)
+			bounded.add(w.commit)
 			asked = asked || len(w.commit.Asks) > 0
-			if w.commit.Head != nil && w.commit.Head.Status.Over() {
+			if w.commit.Head != nil && w.commit.Head.Status.Over() && !w.commit.Quiet {
 				ends = append(ends, w.commit)
 			}
 		}
 		if err := b.flush(ctx); err != nil {
 			return err
+		}
+		if len(keys) > 0 {
+			if moved, err = b.move(ctx, &bounded, s.now()); err != nil {
+				return err
+			}
+			bounded.refusals(group, refused)
+			tickets = append(tickets, moved.start...)
 		}
 		for i, w := range group {
 			if held[i] && w.commit != nil {
@@ -180,8 +198,11 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 		if followed, err = b.followUps(ctx, ends, s.now()); err != nil {
 			return err
 		}
-		return s.dispatch(ctx, tx, group, refused, tickets)
+		return s.dispatch(ctx, tx, group, refused, tickets, moved.look)
 	})
+	if err == nil {
+		s.tell(moved.all())
+	}
 	if err == nil && followed {
 		poke(s.follow)
 	}
@@ -225,33 +246,18 @@ func (s *Executions) Create(ctx context.Context, e execution.New) (string, bool,
 		return e.ID, true, s.hand(ctx, &writing{create: &e})
 	}
 	id, created := e.ID, true
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
-		// Of two requests with a key at once, one writes it; the other waits here
-		// for the first to commit and then finds its key.
-		result, err := tx.ExecContext(ctx, `INSERT INTO execution_keys (workspace_id, key, request_hash, execution_id, created_at) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (workspace_id, key) DO UPDATE SET request_hash = excluded.request_hash, execution_id = excluded.execution_id, created_at = excluded.created_at
-			WHERE execution_keys.created_at <= $6`,
-			e.WorkspaceID, e.IdempotencyKey, e.RequestHash, e.ID, s.now().UnixMilli(), s.now().Add(-keyLife).UnixMilli())
-		if err != nil {
+	var m moves
+	err := s.db.Write(ctx, func(tx *sql.Tx) (err error) {
+		id, created, err = s.takeKey(ctx, tx, &e)
+		if err != nil || !created {
 			return err
 		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			created = false
-			if err != nil {
-				return err
-			}
-			var hash string
-			if err := tx.QueryRowContext(ctx, `SELECT request_hash, execution_id FROM execution_keys WHERE workspace_id = $1 AND key = $2`,
-				e.WorkspaceID, e.IdempotencyKey).Scan(&hash, &id); err != nil {
-				return err
-			}
-			if hash != e.RequestHash {
-				return fault.New(fault.Invalid, "the Idempotency-Key was used for another request: use a new key").WithCode("idempotency_key_reused")
-			}
-			return nil
-		}
-		return s.insert(ctx, tx, e)
+		m, err = s.insert(ctx, tx, []execution.New{e}, nil)
+		return err
 	})
+	if err == nil {
+		s.tell(m.all())
+	}
 	return id, created, err
 }
 
@@ -259,26 +265,55 @@ func (s *Executions) Create(ctx context.Context, e execution.New) (string, bool,
 const keyLife = 24 * time.Hour
 
 // insert writes executions with their dispatch entries in a transaction of the
-// caller's.
-func (s *Executions) insert(ctx context.Context, tx *sql.Tx, news ...execution.New) error {
+// caller's. What it has moved is to be told once that is committed. Conflict:
+// there is no place for some of them, which are named by their index; nil stands
+// for a single one, or for those that are never refused.
+func (s *Executions) insert(ctx context.Context, tx *sql.Tx, news []execution.New, index []int) (m moves, err error) {
 	b := newBulkWriter(s.db).begin(tx)
-	tickets := make([]execution.Ticket, len(news))
+	var tickets []execution.Ticket
+	var bounded places
+	var keys []string
 	for i := range news {
 		news[i].Hosted = false
 		s.unclaimed(&writing{create: &news[i]})
-		tickets[i] = b.create(&news[i])
+		if news[i].Place == nil {
+			tickets = append(tickets, b.create(&news[i]))
+			continue
+		}
+		keys = append(keys, news[i].Place.Key)
+		bounded.entries = append(bounded.entries, &entry{new: &news[i]})
+	}
+	if err := lockPlaces(ctx, s.db, tx, keys); err != nil {
+		return m, err
 	}
 	if err := b.flush(ctx); err != nil {
-		return err
+		return m, err
 	}
-	return s.dispatch(ctx, tx, nil, nil, tickets)
+	if m, err = b.move(ctx, &bounded, s.now()); err != nil {
+		return m, err
+	}
+	if err := bounded.refusal(news, index); err != nil {
+		return m, err
+	}
+	return m, s.dispatch(ctx, tx, nil, nil, append(tickets, m.start...), m.look)
 }
 
 func (b *bulk) create(e *execution.New) execution.Ticket {
 	x := &e.Execution
-	b.executions.add(x.ID, x.WorkspaceID, x.WorkflowID, x.WorkflowName, x.WorkflowVersion, x.UserID, string(x.Status), x.TriggerType, x.StartNode,
+	row := &b.executions
+	if special(x) {
+		row = &b.special
+	}
+	row.add(x.ID, x.WorkspaceID, x.WorkflowID, x.WorkflowName, x.WorkflowVersion, x.UserID, string(x.Status), x.TriggerType, x.StartNode,
 		string(x.TriggerData), x.Priority, x.TotalNodes, x.CompletedNodes, x.RetryOf, x.ParentID, x.ParentNode, x.ParentIteration, x.Depth,
 		millis(x.ScheduledAt), millis(x.CreatedAt), millis(wakeOf(x)), x.LastSeq, x.Worker, x.Epoch)
+	if row == &b.special {
+		row.add(x.ConcurrencyKey, x.ConcurrencyLimit, int(x.Hold), flag(x.DryRun), extraOf(x), jsonText(x.Error), millis(x.CompletedAt))
+	}
+	if e.Definition != nil {
+		b.definitions.add(x.ID, x.WorkspaceID, string(e.Definition))
+	}
+	b.keep(x.WorkspaceID, e.Payloads, x.CreatedAt)
 	for i := range e.Reuse {
 		b.node(x.ID, &e.Reuse[i])
 	}
@@ -289,22 +324,37 @@ func (b *bulk) create(e *execution.New) execution.Ticket {
 	return execution.Ticket{ID: x.ID, WorkspaceID: x.WorkspaceID, Priority: x.Priority, At: x.ScheduledAt}
 }
 
+// special reports whether an execution has more than most have.
+func special(x *execution.Execution) bool {
+	return x.ConcurrencyKey != "" || x.DryRun || x.Lineage != nil || x.Error != nil
+}
+
+// wakeOf is when an execution wants an engine first: never by itself while it
+// waits for a place.
 func wakeOf(x *execution.Execution) time.Time {
+	if x.Hold == execution.Queued || x.Status.Over() {
+		return time.Time{}
+	}
 	if x.ScheduledAt.IsZero() {
 		return x.CreatedAt
 	}
 	return x.ScheduledAt
 }
 
-func (b *bulk) commit(c *execution.Commit, now time.Time) []execution.Ticket {
-	for _, p := range c.Payloads {
-		key := [2]string{c.WorkspaceID, p.Hash}
+// keep writes large values, each once.
+func (b *bulk) keep(workspaceID string, payloads []execution.Payload, now time.Time) {
+	for _, p := range payloads {
+		key := [2]string{workspaceID, p.Hash}
 		if b.large[key] {
 			continue
 		}
 		b.large[key] = true
-		b.payloads.add(c.WorkspaceID, p.Hash, len(p.Data), string(p.Data), now.UnixMilli())
+		b.payloads.add(workspaceID, p.Hash, len(p.Data), string(p.Data), now.UnixMilli())
 	}
+}
+
+func (b *bulk) commit(c *execution.Commit, now time.Time) []execution.Ticket {
+	b.keep(c.WorkspaceID, c.Payloads, now)
 	for _, n := range c.Nodes {
 		b.node(c.ExecutionID, n)
 	}
@@ -320,7 +370,9 @@ func (b *bulk) commit(c *execution.Commit, now time.Time) []execution.Ticket {
 	}
 	var tickets []execution.Ticket
 	for i := range c.Children {
-		tickets = append(tickets, b.create(&c.Children[i]))
+		if c.Children[i].Place == nil {
+			tickets = append(tickets, b.create(&c.Children[i]))
+		}
 	}
 	return tickets
 }

@@ -83,6 +83,7 @@ func (s *Executions) FollowUps(ctx context.Context, now time.Time, limit int) (d
 // removes it; with n nil it only removes it. done is false when somebody else
 // was faster.
 func (s *Executions) Follow(ctx context.Context, f execution.FollowUp, n *execution.New) (done bool, err error) {
+	var m moves
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, `DELETE FROM follow_ups WHERE id = $1`, f.ID)
 		if err != nil {
@@ -95,8 +96,12 @@ func (s *Executions) Follow(ctx context.Context, f execution.FollowUp, n *execut
 		if n == nil {
 			return nil
 		}
-		return s.insert(ctx, tx, *n)
+		m, err = s.insert(ctx, tx, []execution.New{*n}, nil)
+		return err
 	})
+	if err == nil {
+		s.tell(m.all())
+	}
 	if duplicate(err) {
 		return false, fault.New(fault.Conflict, "the execution of this follow-up is there already")
 	}

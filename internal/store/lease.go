@@ -33,7 +33,7 @@ const (
 // claimSQL takes what nobody holds, or nobody alive. A row that is locked is
 // left out: whoever writes it must not hold up everybody else's claims.
 const claimSQL = `UPDATE executions SET worker = $1, epoch = epoch + 1, look = 0 FROM (
-		SELECT id AS wanted FROM executions WHERE id = ANY($2) AND status IN ` + openStates + `
+		SELECT id AS wanted FROM executions WHERE id = ANY($2) AND held <> 1 AND status IN ` + openStates + `
 		AND (worker = '' OR worker = $1 OR NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = executions.worker AND w.expires_at > ` + databaseNow + `))
 		FOR UPDATE SKIP LOCKED) free
 	WHERE executions.id = free.wanted RETURNING ` + executionFields
@@ -109,6 +109,9 @@ func (s *Executions) unfinished(ctx context.Context, id string) (*execution.Exec
 	if x.Status.Over() {
 		return nil, fault.New(fault.Conflict, "the execution is %s already", x.Status)
 	}
+	if x.Hold == execution.Queued {
+		return nil, fault.New(fault.Conflict, "the execution waits for %s", x.WaitingFor())
+	}
 	return x, nil
 }
 
@@ -170,12 +173,12 @@ func (s *Executions) hosts(ctx context.Context, tx *sql.Tx, group []*writing) (m
 
 // dispatch writes the entries of a common transaction: for what was created,
 // and for what its commits make others wait no longer for.
-func (s *Executions) dispatch(ctx context.Context, tx *sql.Tx, group []*writing, refused map[*writing]error, tickets []execution.Ticket) error {
+func (s *Executions) dispatch(ctx context.Context, tx *sql.Tx, group []*writing, refused map[*writing]error, tickets, looks []execution.Ticket) error {
 	if s.enqueue == nil {
 		return nil
 	}
 	var resting []string
-	var parents []execution.Ticket
+	parents := slices.Clone(looks)
 	for _, w := range group {
 		c := w.commit
 		if c == nil || refused[w] != nil || c.Head == nil || !c.Head.Release {
@@ -212,7 +215,7 @@ func (s *Executions) dispatch(ctx context.Context, tx *sql.Tx, group []*writing,
 }
 
 const lookSQL = `WITH wanted AS (
-		SELECT id, workspace_id, priority, worker, look FROM executions WHERE id = ANY($1) AND status IN ` + openStates + ` FOR UPDATE SKIP LOCKED),
+		SELECT id, workspace_id, priority, worker, look FROM executions WHERE id = ANY($1) AND held <> 1 AND status IN ` + openStates + ` FOR UPDATE SKIP LOCKED),
 	flagged AS (UPDATE executions SET look = 1 FROM wanted WHERE executions.id = wanted.id AND wanted.look = 0)
 	SELECT id, workspace_id, priority, worker, look FROM wanted`
 

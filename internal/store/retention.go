@@ -110,7 +110,7 @@ func removeParts(ctx context.Context, tx *sql.Tx, id string) error {
 			return err
 		}
 	}
-	for _, table := range []string{"node_executions", "execution_events", "execution_logs", "agent_steps", "execution_keys", "asks"} {
+	for _, table := range []string{"node_executions", "execution_events", "execution_logs", "agent_steps", "execution_keys", "execution_definitions", "asks"} {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE execution_id = $1`, id); err != nil {
 			return err
 		}

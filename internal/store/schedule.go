@@ -38,6 +38,7 @@ func (s *Executions) DueSchedules(ctx context.Context, now time.Time, limit int)
 // schedule is not where it was seen: somebody else has fired it, or it is
 // armed no longer. Conflict: an execution of a tick is there already.
 func (s *Executions) Fire(ctx context.Context, f execution.Firing) (fired bool, err error) {
+	var m moves
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		last := f.Seen.LastExecution
 		for _, n := range f.Executions {
@@ -58,8 +59,12 @@ func (s *Executions) Fire(ctx context.Context, f execution.Firing) (fired bool, 
 			}
 		}
 		fired = true
-		return s.insert(ctx, tx, f.Executions...)
+		m, err = s.insert(ctx, tx, f.Executions, nil)
+		return err
 	})
+	if err == nil {
+		s.tell(m.all())
+	}
 	if duplicate(err) {
 		return false, fault.New(fault.Conflict, "an execution of this tick is there already")
 	}
@@ -68,7 +73,7 @@ func (s *Executions) Fire(ctx context.Context, f execution.Firing) (fired bool, 
 
 // cancel asks for the end of an execution, whichever worker runs it.
 func (s *Executions) cancel(ctx context.Context, tx *sql.Tx, workspaceID, id string) error {
-	result, err := tx.ExecContext(ctx, `UPDATE executions SET cancel_requested = 1 WHERE id = $1 AND workspace_id = $2 AND status IN `+openStates, id, workspaceID)
+	result, err := tx.ExecContext(ctx, `UPDATE executions SET `+cancelSet+` WHERE id = $2 AND workspace_id = $3 AND status IN `+openStates, ms(s.now()), id, workspaceID)
 	if err != nil {
 		return err
 	}

@@ -202,6 +202,15 @@ func (l *Leases) Sweep(ctx context.Context, limit int) (found int, err error) {
 		if found, err = l.release(ctx, tx, nil, true); err != nil {
 			return err
 		}
+		moved, err := refill(ctx, l.db, tx, time.Now(), limit)
+		if err != nil {
+			return err
+		}
+		if found += len(moved.start); len(moved.start) > 0 {
+			if err := l.queue.Enqueue(ctx, tx, moved.start); err != nil {
+				return err
+			}
+		}
 		tickets, err := scanTickets(tx.QueryContext(ctx, `UPDATE executions SET worker = '', epoch = epoch + 1, look = 1 WHERE id IN (
 			SELECT e.id FROM executions e WHERE e.status IN `+openStates+`
 			AND (e.worker = '' OR NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = e.worker))

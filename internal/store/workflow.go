@@ -248,6 +248,21 @@ func (s *Workflows) Definition(ctx context.Context, workspaceID, id string, vers
 	return v.Definition, nil
 }
 
+// Edited implements workflow.Versions.
+func (s *Workflows) Edited(ctx context.Context, workspaceID, executionID string) (*workflow.Definition, error) {
+	var text string
+	err := s.db.Read().QueryRowContext(ctx, `SELECT definition FROM execution_definitions WHERE workspace_id = $1 AND execution_id = $2`, workspaceID, executionID).Scan(&text)
+	if err != nil {
+		return nil, noRows(err, "definition of this execution")
+	}
+	d := &workflow.Definition{}
+	if err := json.Unmarshal([]byte(text), d); err != nil {
+		return nil, fmt.Errorf("read the definition of execution %s: %w", executionID, err)
+	}
+	d.Normalise()
+	return d, nil
+}
+
 // Heads implements workflow.Versions.
 func (s *Workflows) Heads(ctx context.Context, workspaceID, id string) (newest, published int, err error) {
 	var p sql.NullInt64

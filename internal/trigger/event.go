@@ -70,7 +70,7 @@ func (f *follower) follow(ctx context.Context, one execution.FollowUp, now time.
 		return err
 	}
 	if err == nil && done && n != nil {
-		f.executions.Accepted(&n.Execution)
+		f.executions.Accepted(n)
 	}
 	return err
 }

@@ -176,7 +176,7 @@ func (t *ticker) fire(ctx context.Context, f execution.Firing) error {
 		t.executions.Look(f.Seen.WorkspaceID, f.Seen.LastExecution)
 	}
 	for i := range f.Executions {
-		t.executions.Accepted(&f.Executions[i].Execution)
+		t.executions.Accepted(&f.Executions[i])
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ import (
 type Executions interface {
 	Start(ctx context.Context, by access.Actor, in execution.StartInput) (*execution.Execution, bool, error)
 	Prepare(ctx context.Context, by access.Actor, in execution.StartInput) (*execution.New, error)
-	Accepted(x *execution.Execution)
+	Accepted(n *execution.New)
 	Look(workspaceID, id string)
 }
 

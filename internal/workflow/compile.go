@@ -68,14 +68,29 @@ func (c *compiler) checkSettings() {
 			c.fail("bad_field", "", "settings.concurrency.strategy", "strategy is queue, cancel_running or reject")
 		}
 		if s.Concurrency.Key != "" {
-			if _, err := expr.Parse(s.Concurrency.Key, expr.Names{Nodes: []string{}}); err != nil {
-				c.fail(codeOf(err), "", "settings.concurrency.key", "%s", fault.Message(err))
-			}
+			c.readKey(s.Concurrency.Key)
 		}
 	}
 	if b := s.Budget; b != nil && (b.MaxCostUSD < 0 || b.MaxTokens < 0) {
 		c.fail("bad_field", "", "settings.budget", "a budget is not negative")
 	}
+}
+
+// readKey compiles the key of settings.concurrency, which is read before
+// anything runs.
+func (c *compiler) readKey(text string) {
+	key, err := expr.Parse(text, expr.Names{Nodes: []string{}})
+	if err != nil {
+		c.fail(codeOf(err), "", "settings.concurrency.key", "%s", fault.Message(err))
+		return
+	}
+	for _, name := range key.Refs().Roots {
+		if name != "trigger" && name != "vars" {
+			c.fail("bad_field", "", "settings.concurrency.key", "the key is read before anything runs: it may use trigger and vars, not %s", name)
+			return
+		}
+	}
+	c.program.key = key
 }
 
 func (c *compiler) readConfig(s *Step) {

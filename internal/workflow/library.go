@@ -13,6 +13,9 @@ import (
 type Versions interface {
 	// Definition returns one saved version. NotFound: there is none.
 	Definition(ctx context.Context, workspaceID, workflowID string, version int) (*Definition, error)
+	// Edited returns the definition that an execution runs in place of a saved
+	// version. NotFound: there is none.
+	Edited(ctx context.Context, workspaceID, executionID string) (*Definition, error)
 	// Heads returns the newest version of a workflow and the published one (0:
 	// none). NotFound: there is no such workflow in the workspace.
 	Heads(ctx context.Context, workspaceID, workflowID string) (newest, published int, err error)
@@ -42,14 +45,25 @@ func NewLibrary(versions Versions, kinds *node.Kinds, limit int) *Library {
 // Program returns a version, compiled. A version that does not compile is a
 // Conflict that lists what is wrong with it.
 func (l *Library) Program(ctx context.Context, workspaceID, workflowID string, version int) (*Program, error) {
-	key := workspaceID + "/" + workflowID + "/" + strconv.Itoa(version)
+	return l.program(workspaceID+"/"+workflowID+"/"+strconv.Itoa(version), func() (*Definition, error) { return l.versions.Definition(ctx, workspaceID, workflowID, version) })
+}
+
+// Edited returns what an execution runs in place of a saved version, compiled.
+func (l *Library) Edited(ctx context.Context, workspaceID, executionID string) (*Program, error) {
+	return l.program(workspaceID+"/"+executionID, func() (*Definition, error) { return l.versions.Edited(ctx, workspaceID, executionID) })
+}
+
+// Compile compiles a definition that is not saved.
+func (l *Library) Compile(d *Definition) (*Program, Report) { return Compile(d, l.kinds) }
+
+func (l *Library) program(key string, find func() (*Definition, error)) (*Program, error) {
 	l.mu.Lock()
 	p := l.programs[key]
 	l.mu.Unlock()
 	if p != nil {
 		return p, nil
 	}
-	def, err := l.versions.Definition(ctx, workspaceID, workflowID, version)
+	def, err := find()
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,13 @@
 package workflow
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"agentstudio/internal/expr"
 	"agentstudio/internal/node"
@@ -17,6 +22,7 @@ type Program struct {
 	Scopes     []Scope
 	Edges      []Edge
 	byID       map[string]int
+	key        *expr.Template // of settings.concurrency; nil for none
 }
 
 // Scope is a body that runs as a whole: the workflow itself (index 0) or the
@@ -56,6 +62,38 @@ type Edge struct {
 	Source, Target int
 	SourceHandle   string
 	TargetHandle   string
+}
+
+// maxKey bounds a concurrency key, in bytes; a longer one is known by its hash.
+const maxKey = 200
+
+// ConcurrencyKey returns what executions that share places have in common; ""
+// when the workflow names no key.
+func (p *Program) ConcurrencyKey(trigger any) (string, error) {
+	if p.key == nil {
+		return "", nil
+	}
+	vars := p.Definition.Settings.Vars
+	if vars == nil {
+		vars = map[string]any{}
+	}
+	v, err := p.key.Eval(expr.Env{"trigger": trigger, "vars": vars})
+	if err != nil || v == nil {
+		return "", err
+	}
+	text, isText := v.(string)
+	if !isText {
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return "", err
+		}
+		text = string(raw)
+	}
+	if len(text) > maxKey || !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+		sum := sha256.Sum256([]byte(text))
+		text = hex.EncodeToString(sum[:])
+	}
+	return text, nil
 }
 
 // Step returns the step of a node id.

@@ -69,7 +69,7 @@ func approval(now func() time.Time) node.Type {
 		Kind: "approval", Title: "Approval", Group: node.Logic, Category: "people", Icon: "user-check",
 		Description: "Asks a person, and goes one way or the other.",
 		Outputs:     []node.Handle{{Name: node.Approved, Title: "Approved"}, {Name: node.Rejected, Title: "Rejected"}},
-		Risk:        node.RiskLow,
+		Outside:     true, Risk: node.RiskLow,
 		Docs: `Waits until somebody approves or rejects: in the studio, by a link in a letter, or through the API. The first decision counts.
 While it waits nothing runs and nothing is held. Named approvers get a letter; they must be members who may execute.
 

@@ -24,7 +24,7 @@ func webRead(reader PageReader, library *demo.Library) node.Type {
 	return node.Define(node.Spec{
 		Kind: "web-read", Title: "Read a page", Group: node.Integration, Category: "web", Icon: "book-open",
 		Description: "Reads a page on the web as Markdown.",
-		Risk:        node.RiskLow, Timeout: 90 * time.Second,
+		Outside:     true, Risk: node.RiskLow, Timeout: 90 * time.Second,
 		Docs: `Answers ` + "`{title, url, content, description, published_at?}`" + `; the content is the article without menus and advertisements, as Markdown. Addresses inside private networks are refused.
 
 ` + "```yaml" + `

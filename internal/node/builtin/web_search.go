@@ -26,7 +26,7 @@ func webSearch(search Searcher, library *demo.Library) node.Type {
 	return node.Define(node.Spec{
 		Kind: "web-search", Title: "Web search", Group: node.Integration, Category: "web", Icon: "search",
 		Description: "Finds pages on the web.",
-		Risk:        node.RiskLow, Timeout: time.Minute, Needs: []string{"JINA_API_KEY"},
+		Outside:     true, Risk: node.RiskLow, Timeout: time.Minute, Needs: []string{"JINA_API_KEY"},
 		Docs: `Answers ` + "`{results: [{title, url, description, published_at?}]}`" + `, best first. Needs the key of Jina's search; with ` + "`offline: demo`" + ` it answers from a few built-in pages when there is none, marked ` + "`demo: true`" + `.
 
 ` + "```yaml" + `
