@@ -12,6 +12,8 @@ import (
 	"agentstudio/internal/node"
 	"agentstudio/internal/schema"
 	"agentstudio/internal/workflow"
+
+	"github.com/maypok86/otter/v2"
 )
 
 // Programs finds the versions executions start with.
@@ -52,7 +54,13 @@ type Service struct {
 	cfg      Config
 	schemas  schema.Cache
 	waiters  waiters
+	// owners remembers whose executions are, which never changes. What is
+	// deleted is not found by the query that follows.
+	owners *otter.Cache[string, string]
 }
+
+// maxOwners bounds what is remembered, about 100 bytes each.
+const maxOwners = 20_000
 
 // NewService returns the use cases.
 func NewService(store Store, programs Programs, announce Announcer, bus Listener, cfg Config) *Service {
@@ -62,7 +70,8 @@ func NewService(store Store, programs Programs, announce Announcer, bus Listener
 	if cfg.MaxTrigger <= 0 {
 		cfg.MaxTrigger = 10 << 20
 	}
-	return &Service{store: store, programs: programs, announce: announce, bus: bus, cfg: cfg}
+	owners := otter.Must(&otter.Options[string, string]{MaximumSize: maxOwners, Executor: func(upkeep func()) { upkeep() }})
+	return &Service{store: store, programs: programs, announce: announce, bus: bus, cfg: cfg, owners: owners}
 }
 
 // StartInput says what to run.
@@ -271,9 +280,13 @@ func (s *Service) Find(ctx context.Context, by access.Actor, id string) (*Execut
 // authorise returns the workspace of an execution in which the actor may do
 // what is asked.
 func (s *Service) authorise(ctx context.Context, by access.Actor, id string, p access.Permission) (string, error) {
-	workspace, err := s.store.Workspace(ctx, id)
-	if err != nil {
-		return "", err
+	workspace, known := s.owners.GetIfPresent(id)
+	if !known {
+		var err error
+		if workspace, err = s.store.Workspace(ctx, id); err != nil {
+			return "", err
+		}
+		s.owners.Set(id, workspace)
 	}
 	return workspace, by.Need(workspace, p)
 }

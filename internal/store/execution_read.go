@@ -222,11 +222,11 @@ func (s *Executions) Rounds(ctx context.Context, workspaceID, id, nodeID, iterat
 
 // AllNodeRuns implements execution.Store: in the order they started.
 func (s *Executions) AllNodeRuns(ctx context.Context, workspaceID, id string, limit, offset int) ([]execution.NodeRun, int, error) {
-	var total int
-	if err := s.db.Read().QueryRowContext(ctx, `SELECT count(*) FROM node_executions WHERE execution_id = $1`, id).Scan(&total); err != nil {
-		return nil, 0, explain(err)
-	}
 	out, err := s.nodeRuns(ctx, nodeSelect+` ORDER BY CASE WHEN n.started_at = 0 THEN n.completed_at ELSE n.started_at END, n.iteration, n.id LIMIT $3 OFFSET $4`, workspaceID, id, limit, offset)
+	if err != nil {
+		return nil, 0, err
+	}
+	total, err := s.db.total(ctx, len(out), limit, offset, `SELECT count(*) FROM node_executions WHERE execution_id = $1`, id)
 	return out, total, err
 }
 

@@ -182,9 +182,13 @@ func (s *Accounts) KeyActor(ctx context.Context, hash, id string, now time.Time)
 	var workspaceID, scopes string
 	var role sql.NullString
 	var used *int64
+	column, value := "k.key_hash", hash
+	if hash == "" {
+		column, value = "k.id", id
+	}
 	err := s.db.Read().QueryRowContext(ctx, `SELECT k.id, k.workspace_id, k.scopes, k.last_used_at, u.id, u.email, m.role
 		FROM api_keys k JOIN users u ON u.id = k.user_id LEFT JOIN members m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
-		WHERE (k.key_hash = $1 OR k.id = $2) AND (k.expires_at IS NULL OR k.expires_at > $3) AND u.is_active`, hash, id, ms(now)).
+		WHERE `+column+` = $1 AND (k.expires_at IS NULL OR k.expires_at > $2) AND u.is_active`, value, ms(now)).
 		Scan(&by.APIKeyID, &workspaceID, &scopes, &used, &by.UserID, &by.Email, &role)
 	if err != nil {
 		return access.Actor{}, noRows(err, "API key")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -200,21 +201,21 @@ func (s *Workflows) List(ctx context.Context, workspaceID string, f workflow.Fil
 		}
 		where += ` AND EXISTS (SELECT 1 FROM workflow_tags t WHERE t.workflow_id = w.id AND t.tag IN (` + strings.Join(marks, ", ") + `))`
 	}
-	var total int
-	if err := s.db.Read().QueryRowContext(ctx, `SELECT count(*) FROM workflows w`+where, args...).Scan(&total); err != nil {
-		return nil, 0, explain(err)
-	}
 	order, known := map[string]string{"": "w.updated_at DESC, w.id DESC", "-updated_at": "w.updated_at DESC, w.id DESC", "updated_at": "w.updated_at, w.id",
 		"-created_at": "w.created_at DESC, w.id DESC", "created_at": "w.created_at, w.id", "name": "lower(w.name), w.id", "-name": "lower(w.name) DESC, w.id DESC"}[f.Sort]
 	if !known {
 		return nil, 0, fault.InvalidInput(fault.Detail{Location: "query.sort", Code: "unknown", Message: "sort is updated_at, created_at or name, with a minus for the other way round", Value: f.Sort})
 	}
-	args = append(args, f.Limit, f.Offset)
+	paged := append(slices.Clone(args), f.Limit, f.Offset)
 	rows, err := s.db.Read().QueryContext(ctx, `SELECT w.id, w.workspace_id, w.user_id, w.name, w.description, w.status, w.tags, w.version, w.published_version,
 		w.parent_workflow_id, w.node_count, w.trigger_kinds, w.created_at, w.updated_at,
 		(SELECT e.id || ' ' || e.status || ' ' || CAST(e.created_at AS TEXT) FROM executions e WHERE e.workflow_id = w.id ORDER BY e.created_at DESC LIMIT 1)
-		FROM workflows w`+where+` ORDER BY `+order+` LIMIT $`+strconv.Itoa(len(args)-1)+` OFFSET $`+strconv.Itoa(len(args)), args...)
+		FROM workflows w`+where+` ORDER BY `+order+` LIMIT $`+strconv.Itoa(len(paged)-1)+` OFFSET $`+strconv.Itoa(len(paged)), paged...)
 	items, err := collect(rows, err, scanSummary)
+	if err != nil {
+		return nil, 0, err
+	}
+	total, err := s.db.total(ctx, len(items), f.Limit, f.Offset, `SELECT count(*) FROM workflows w`+where, args...)
 	return items, total, err
 }
 
@@ -229,12 +230,15 @@ func scanSummary(row scanner) (w workflow.Summary, err error) {
 	w.Status, w.PublishedVersion, w.ParentWorkflowID = workflow.Status(status), int(published.Int64), parent.String
 	w.CreatedAt, w.UpdatedAt = at(created), at(updated)
 	if last.Valid {
-		var when int64
-		w.LastExecution = &workflow.LastExecution{}
-		if _, err := fmt.Sscanf(last.String, "%s %s %d", &w.LastExecution.ID, &w.LastExecution.Status, &when); err != nil {
+		parts := strings.Fields(last.String)
+		if len(parts) != 3 {
+			return w, fmt.Errorf("read last execution: %q", last.String)
+		}
+		when, err := strconv.ParseInt(parts[2], 10, 64)
+		if err != nil {
 			return w, fmt.Errorf("read last execution: %w", err)
 		}
-		w.LastExecution.CreatedAt = at(when)
+		w.LastExecution = &workflow.LastExecution{ID: parts[0], Status: parts[1], CreatedAt: at(when)}
 	}
 	return w, errors.Join(parseJSON(tags, &w.Tags), parseJSON(triggers, &w.TriggerKinds))
 }
