@@ -1,8 +1,10 @@
 package api_test
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -44,4 +46,35 @@ func BenchmarkWebhook(b *testing.B) {
 	}
 	close(calls)
 	callers.Wait()
+}
+
+// BenchmarkReads is what an open studio asks for, without the network.
+func BenchmarkReads(b *testing.B) {
+	s := open(b, options{})
+	p := s.signIn("a@example.com")
+	var workflows, executions []string
+	for range 20 {
+		workflows = append(workflows, s.do("POST", "/workflows", p.token, json.RawMessage(`{"name":"w","nodes":[{"id":"in","kind":"manual-trigger"},{"id":"a","kind":"set","config":{"values":{"n":1}}},{"id":"b","kind":"set","config":{"values":{"n":2}}}],"connections":[{"source":"in","target":"a"},{"source":"a","target":"b"}]}`)).expect(201).text("id"))
+	}
+	for i := range 200 {
+		executions = append(executions, s.do("POST", "/executions", p.token, map[string]any{"workflow_id": workflows[i%20], "wait": 30}).expect(200).text("id"))
+	}
+	key := s.do("POST", "/auth/api-keys", p.token, map[string]any{"name": "k", "scopes": []string{"read"}}).expect(201).text("key")
+	for name, path := range map[string]string{
+		"me": "/auth/me", "workflow": "/workflows/" + workflows[3], "execution": "/executions/" + executions[7], "nodes": "/executions/" + executions[7] + "/nodes",
+		"executions": "/executions?limit=20", "workflows": "/workflows?limit=20",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r := httptest.NewRequest(http.MethodGet, "/api/v1"+path, http.NoBody)
+				r.Header.Set("Authorization", "Bearer "+key)
+				w := httptest.NewRecorder()
+				s.http.Config.Handler.ServeHTTP(w, r)
+				if w.Code != http.StatusOK {
+					b.Fatalf("status %d: %s", w.Code, w.Body)
+				}
+			}
+		})
+	}
 }
