@@ -28,7 +28,9 @@ type run struct {
 	room    string
 	program *workflow.Program
 	trigger any
-	start   int // step the execution begins with
+	start   int                  // step the execution begins with
+	origin  *execution.Execution // what the author knows: x, or where its share comes from
+	share   *share               // set when x is a share
 
 	ctx    context.Context // of the visits; ends when the execution does
 	cancel context.CancelFunc
@@ -47,6 +49,7 @@ type run struct {
 	paused    bool
 	heard     time.Time // when a child began or ended last
 	unseen    bool      // a wait was restored: what it is for may have come
+	dropped   []string  // executions that nobody waits for any more: cancelled after the commit
 	asking    bool      // something was asked for from outside
 	broken    error     // something of ours failed: nothing more may be written
 
@@ -72,7 +75,7 @@ func newRun(e *Engine, x *execution.Execution) *run {
 	if err != nil {
 		uid = uuid.NewSHA1(uuid.Nil, []byte(x.ID))
 	}
-	return &run{engine: e, x: x, uid: uid, room: event.ExecutionRoom(x.ID), active: map[*visit]struct{}{}, waiting: map[task]time.Time{},
+	return &run{engine: e, x: x, origin: x, uid: uid, room: event.ExecutionRoom(x.ID), active: map[*visit]struct{}{}, waiting: map[task]time.Time{},
 		mailbox: make(chan func()), wakeUp: make(chan struct{}, 1), paused: x.PauseRequested}
 }
 
@@ -137,7 +140,7 @@ func (r *run) execute(ctx context.Context, fresh bool) (wake time.Time, err erro
 			return time.Time{}, r.afterEnd(ctx)
 		}
 		// After the commit: a child just begun is in the table by now.
-		if r.takeSignal() || r.unseen {
+		if r.takeSignal() || r.unseen || r.watches() {
 			r.unseen = false
 			if err := r.readRow(ctx); err != nil {
 				return time.Time{}, err
@@ -171,7 +174,7 @@ func (r *run) turn(ctx context.Context) error {
 		if r.broken != nil {
 			return r.broken
 		}
-		if !r.over && r.root.progress.Over() && len(r.active) == 0 && len(r.launch) == 0 {
+		if !r.over && r.share == nil && r.root.progress.Over() && len(r.active) == 0 && len(r.launch) == 0 {
 			r.finish(execution.Completed, nil, r.outputOf(r.root))
 		}
 		full := r.batch.rows() >= maxBatch
@@ -182,6 +185,9 @@ func (r *run) turn(ctx context.Context) error {
 			v.begin()
 		}
 		r.launch = nil
+		if err := r.cancelDropped(ctx); err != nil {
+			return err
+		}
 		gathered, err := r.gather(ctx)
 		if err != nil {
 			return err
@@ -228,10 +234,19 @@ func (r *run) next() int {
 }
 
 func (r *run) maxParallel() int {
-	if n := r.program.Definition.Settings.MaxParallel; n > 0 {
+	if n := r.chosenParallel(); n > 0 {
 		return n
 	}
 	return r.engine.cfg.MaxParallel
+}
+
+// chosenParallel is how many nodes at a time the workflow allows; 0 when it
+// does not say.
+func (r *run) chosenParallel() int {
+	if r.share != nil && r.share.MaxParallel > 0 {
+		return r.share.MaxParallel
+	}
+	return r.program.Definition.Settings.MaxParallel
 }
 
 func (r *run) stopping() bool {
@@ -285,6 +300,9 @@ func (r *run) untilWake() time.Duration {
 	}
 	if at := r.lingers(); at.After(now) {
 		until = min(until, at.Sub(now))
+	}
+	if r.share != nil {
+		until = min(until, r.share.look.Sub(now))
 	}
 	return max(until, 0)
 }
@@ -375,6 +393,14 @@ func (r *run) readRow(ctx context.Context) error {
 		r.finish(execution.Cancelled, &execution.Error{Code: "cancelled", Message: "the execution was cancelled"}, value{})
 		return nil
 	}
+	if orphan, err := r.orphaned(ctx); err != nil || orphan {
+		return err
+	}
+	if x.PauseRequested != r.paused {
+		if err := r.pauseShares(ctx, x.PauseRequested); err != nil {
+			return err
+		}
+	}
 	r.setPaused(x.PauseRequested)
 	return r.lookAround(ctx)
 }
@@ -382,6 +408,9 @@ func (r *run) readRow(ctx context.Context) error {
 // lookAround finds out what has come of what nodes wait for.
 func (r *run) lookAround(ctx context.Context) error {
 	if err := r.lookAtChildren(ctx); err != nil {
+		return err
+	}
+	if err := r.lookAtShares(ctx); err != nil {
 		return err
 	}
 	return r.lookAtAnswers(ctx)
@@ -430,16 +459,43 @@ func (r *run) afterEnd(ctx context.Context) error {
 	if r.x.ParentID != "" {
 		r.engine.announce.Announce(execution.Ticket{ID: r.x.ParentID, WorkspaceID: r.x.WorkspaceID})
 	}
-	if r.x.Status == execution.Completed || r.root == nil {
+	if r.x.Status == execution.Completed || !r.recovered {
 		return nil
 	}
+	// Nodes of rounds that were not in memory again.
+	waiting, err := r.engine.journal.Waiting(ctx, r.x.WorkspaceID, r.x.ID)
+	if err != nil {
+		return err
+	}
+	for i := range waiting {
+		r.drop(&nodeState{run: waiting[i]})
+	}
+	return r.cancelDropped(ctx)
+}
+
+// drop notes the executions a node waits for as wanted no longer.
+func (r *run) drop(n *nodeState) {
+	wait := n.run.Wait
+	switch {
+	case wait == nil || n.run.Status != execution.NodeWaiting:
+	case wait.Reason == waitChild:
+		r.dropped = append(r.dropped, wait.Child)
+	case wait.Reason == waitSplit && wait.Shares != nil:
+		r.dropped = append(r.dropped, r.openShareIDs(&n.run)...)
+	}
+}
+
+// cancelDropped asks for the end of what nobody waits for any more.
+func (r *run) cancelDropped(ctx context.Context) error {
 	var errs []error
-	for _, child := range r.children(r.root) {
-		if _, err := r.engine.cancel.RequestCancel(ctx, r.x.WorkspaceID, child); err != nil && !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound) {
+	dropped := r.dropped
+	r.dropped = nil
+	for _, id := range dropped {
+		if _, err := r.engine.control.RequestCancel(ctx, r.x.WorkspaceID, id); err != nil && !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound) {
 			errs = append(errs, err)
 			continue
 		}
-		r.engine.announce.Announce(execution.Ticket{ID: child, WorkspaceID: r.x.WorkspaceID})
+		r.engine.announce.Announce(execution.Ticket{ID: id, WorkspaceID: r.x.WorkspaceID})
 	}
 	return errors.Join(errs...)
 }

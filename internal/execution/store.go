@@ -107,6 +107,8 @@ type Journal interface {
 	Untaken(ctx context.Context, workspaceID, id string) ([]Ask, error)
 	// Child returns an execution's row as it is now.
 	Child(ctx context.Context, workspaceID, id string) (*Execution, error)
+	// Waiting returns the stored nodes that wait for something, in all iterations.
+	Waiting(ctx context.Context, workspaceID, id string) ([]NodeRun, error)
 	// Statuses returns where executions stand; those that are gone are left out.
 	Statuses(ctx context.Context, workspaceID string, ids []string) (map[string]Status, error)
 }
@@ -115,7 +117,8 @@ type Journal interface {
 type Filter struct {
 	WorkflowID  string
 	Status      Status
-	TriggerType string
+	TriggerType string // shares of splits are listed when this or ParentID asks for them
+	ParentID    string
 	From, To    time.Time // of created_at, From inclusive, To exclusive
 	Query       string    // in the workflow's name and the id
 	Limit       int

@@ -29,6 +29,6 @@ func split() node.Type {
 		if err != nil {
 			return node.Result{}, err
 		}
-		return node.Each(node.Iteration{Items: items, Parallel: max(1, cfg.Parallel), ContinueOnError: cfg.OnItemError == "continue"}), nil
+		return node.Each(node.Iteration{Items: items, Parallel: max(1, cfg.Parallel), ContinueOnError: cfg.OnItemError == "continue", Spread: true}), nil
 	})
 }
