@@ -49,11 +49,13 @@ type Config struct {
 	// SplitFrom is how many items a split needs to be spread over the workers;
 	// with fewer it stays in its execution. 0: none is spread.
 	SplitFrom int
-	StayAwake time.Duration // waits shorter than this keep the execution in memory; 1 s
-	Drain     time.Duration // how long a stop waits for nodes in flight; 20 s
-	Log       *slog.Logger
-	Now       func() time.Time
-	NewID     func() string
+	// SplitAlone spreads splits although no other worker is there.
+	SplitAlone bool
+	StayAwake  time.Duration // waits shorter than this keep the execution in memory; 1 s
+	Drain      time.Duration // how long a stop waits for nodes in flight; 20 s
+	Log        *slog.Logger
+	Now        func() time.Time
+	NewID      func() string
 	// Holds reports whether this process may still run what it has claimed. A
 	// process that was stopped for a while asks before it reaches outside: by
 	// then others may have gone on. nil: always.

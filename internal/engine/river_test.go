@@ -105,7 +105,7 @@ func awaitRow(t *testing.T, s *studio, id string, want execution.Status) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("execution %s is %s", id, fmt.Sprintf("%+v", s.find(id)))
+			t.Fatalf("execution %s is %s", id, fmt.Sprintf("%+v %+v", s.find(id), s.find(id).Error))
 		}
 	}
 }

@@ -41,7 +41,14 @@ func (r *run) spreads(t task, it *node.Iteration) (bool, error) {
 		return false, nil
 	case s.Body < 0, len(r.program.Scopes[s.Body].Steps) == 0, t.state().run.Status == execution.NodeRunning, r.shareLevel() > r.engine.cfg.MaxDepth:
 		return false, nil
-	case !r.recovered:
+	}
+	if !r.engine.cfg.SplitAlone {
+		workers, err := r.engine.journal.Workers(r.ctx)
+		if err != nil || len(workers) < 2 {
+			return false, err
+		}
+	}
+	if !r.recovered {
 		return true, nil
 	}
 	rounds, _, err := r.engine.journal.Rounds(r.ctx, r.x.WorkspaceID, r.x.ID, s.Node.ID, t.frame.iteration, "", 1)
@@ -85,7 +92,7 @@ func (r *run) beginSplit(t task, it *node.Iteration) error {
 	n.run.Wait = &execution.Wait{Reason: waitSplit, Shares: p}
 	r.waiting[t] = time.Time{}
 	r.heard = r.now()
-	if err := r.openShares(t); err != nil {
+	if err := r.openShares(r.ctx, t); err != nil {
 		return err
 	}
 	r.record(n, "")
@@ -150,10 +157,16 @@ func (r *run) reads(scope int, wanted map[string]bool) (all bool) {
 	return all
 }
 
-// openShares begins shares while there are items and room.
-func (r *run) openShares(t task) error {
+// openShares begins shares while there are items and room, each for the worker
+// that has the fewest: left to whoever comes first, the one next to the database
+// would take them all, and the one that is done would not get the next.
+func (r *run) openShares(ctx context.Context, t task) error {
 	n := t.state()
 	p := n.run.Wait.Shares
+	workers, err := r.engine.journal.Workers(ctx)
+	if err != nil {
+		return err
+	}
 	for p.Left() && p.Room() {
 		from, to := p.Range(p.Opened)
 		data, err := json.Marshal(execution.Share{Origin: r.origin.ID, From: from, Items: n.list[from:to], Parallel: p.Portion(p.Opened),
@@ -161,11 +174,12 @@ func (r *run) openShares(t task) error {
 		if err != nil {
 			return err
 		}
-		r.batch.children = append(r.batch.children, execution.New{Execution: execution.Execution{ID: r.shareID(&n.run, p.Opened), WorkspaceID: r.x.WorkspaceID,
+		worker := p.Idlest(workers)
+		r.batch.children = append(r.batch.children, execution.New{For: worker, Execution: execution.Execution{ID: r.shareID(&n.run, p.Opened), WorkspaceID: r.x.WorkspaceID,
 			WorkflowID: r.x.WorkflowID, WorkflowName: r.x.WorkflowName, WorkflowVersion: r.x.WorkflowVersion, UserID: r.x.UserID, Status: execution.Pending,
 			TriggerType: execution.TriggerSplit, StartNode: r.x.StartNode, TriggerData: data, Priority: r.x.Priority, TotalNodes: to - from, ParentID: r.x.ID,
 			ParentNode: n.run.NodeID, ParentIteration: t.frame.iteration, Depth: r.x.Depth, CreatedAt: r.now(), Epoch: 1, Worker: r.engine.cfg.Worker}})
-		p.Open = append(p.Open, p.Opened)
+		p.Open = append(p.Open, execution.OpenShare{Share: p.Opened, Worker: worker})
 		p.Opened++
 		r.batch.head = true
 	}
@@ -183,8 +197,8 @@ func (r *run) shareID(n *execution.NodeRun, share int) string {
 // openShareIDs returns the shares of a node that have not ended.
 func (r *run) openShareIDs(n *execution.NodeRun) []string {
 	ids := make([]string, len(n.Wait.Shares.Open))
-	for i, share := range n.Wait.Shares.Open {
-		ids[i] = r.shareID(n, share)
+	for i, o := range n.Wait.Shares.Open {
+		ids[i] = r.shareID(n, o.Share)
 	}
 	return ids
 }
@@ -216,8 +230,8 @@ func (r *run) lookAtSplit(ctx context.Context, t task) error {
 		return err
 	}
 	before := len(p.Open)
-	for _, share := range slices.Clone(p.Open) {
-		id := r.shareID(&n.run, share)
+	for _, o := range slices.Clone(p.Open) {
+		id := r.shareID(&n.run, o.Share)
 		if status, there := statuses[id]; there && !status.Over() {
 			continue
 		}
@@ -228,7 +242,7 @@ func (r *run) lookAtSplit(ctx context.Context, t task) error {
 		if err != nil {
 			return err
 		}
-		if !r.takeShare(t, share, x) {
+		if !r.takeShare(t, o.Share, x) {
 			return nil
 		}
 	}
@@ -237,7 +251,7 @@ func (r *run) lookAtSplit(ctx context.Context, t task) error {
 		if err := r.restoreList(ctx, n); err != nil {
 			return err
 		}
-		if err := r.openShares(t); err != nil {
+		if err := r.openShares(ctx, t); err != nil {
 			return err
 		}
 	}
@@ -281,7 +295,7 @@ func (r *run) restoreList(ctx context.Context, n *nodeState) error {
 func (r *run) takeShare(t task, share int, x *execution.Execution) bool {
 	n := t.state()
 	p := n.run.Wait.Shares
-	p.Open = slices.DeleteFunc(p.Open, func(k int) bool { return k == share })
+	p.Open = slices.DeleteFunc(p.Open, func(o execution.OpenShare) bool { return o.Share == share })
 	p.Completed += x.CompletedNodes
 	p.Failed += x.FailedNodes
 	n.run.Usage = n.run.Usage.Add(x.Usage)

@@ -191,9 +191,9 @@ func TestParallelHoldsOverAllShares(t *testing.T) {
 			return node.Output("", cfg.Value), nil
 		})
 		s := start(t, storetest.SQLite(t), p, nil)
-		x := s.run(spreadSplit("bounded", 200, 7, more), nil)
+		x := s.run(spreadSplit("bounded", 80, 7, more), nil)
 		s.expectStatus(x, execution.Completed)
-		expectJSON(t, x.Output, spreadTotal(200))
+		expectJSON(t, x.Output, spreadTotal(80))
 		if n := highest.Load(); n > most || n < 2 {
 			t.Errorf("%q: %d items were at work at the same time, want at most %d", more, n, most)
 		}
@@ -222,11 +222,15 @@ func TestASpreadSplitLosesNothingAndRepeatsNothing(t *testing.T) {
 		p.on("work", record)
 		p.on("after", record)
 		s := start(t, db, p, nil)
-		id := s.define(spreadSplit("crash", 300, 8, ""))
+		id := s.define(spreadSplit("crash", 150, 8, ""))
 		x := s.create(id, nil)
 		checked := 0
-		for range 6 {
-			<-time.After(40 * time.Millisecond)
+		for i := range 6 {
+			eventually(t, "more items", func() bool {
+				mu.Lock()
+				defer mu.Unlock()
+				return len(started) > (i+1)*40
+			})
 			s.stop()
 			mu.Lock()
 			before := map[string]int{}
@@ -251,7 +255,7 @@ func TestASpreadSplitLosesNothingAndRepeatsNothing(t *testing.T) {
 		}
 		x = s.wait(x.ID)
 		s.expectStatus(x, execution.Completed)
-		expectJSON(t, x.Output, spreadTotal(300))
+		expectJSON(t, x.Output, spreadTotal(150))
 		if checked == 0 {
 			t.Error("it was never stopped in the middle")
 		}
@@ -316,7 +320,7 @@ func TestPauseHoldsAllShares(t *testing.T) {
 			return node.Output("", cfg.Value), nil
 		})
 		s := start(t, db, p, nil)
-		x := s.create(s.define(spreadSplit("pause", 400, 4, "")), nil)
+		x := s.create(s.define(spreadSplit("pause", 200, 4, "")), nil)
 		eventually(t, "some at work", func() bool { return ran.Load() > 20 })
 		pause := func(paused bool) {
 			if _, err := s.store.RequestPause(t.Context(), "w", x.ID, paused); err != nil {
@@ -335,13 +339,13 @@ func TestPauseHoldsAllShares(t *testing.T) {
 		})
 		before := ran.Load()
 		<-time.After(50 * time.Millisecond)
-		if after := ran.Load(); after != before || after >= 400 {
+		if after := ran.Load(); after != before || after >= 200 {
 			t.Errorf("%d items ran while it was paused, %d in all", after-before, after)
 		}
 		pause(false)
 		x = s.wait(x.ID)
 		s.expectStatus(x, execution.Completed)
-		expectJSON(t, x.Output, spreadTotal(400))
+		expectJSON(t, x.Output, spreadTotal(200))
 	})
 }
 

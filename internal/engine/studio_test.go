@@ -135,7 +135,7 @@ func startWith(t testing.TB, db *store.DB, p *probes, programs map[string]*workf
 	s.kinds = node.NewKinds(append(builtin.Kinds(builtin.Deps{}), p.kind("probe", node.CrashRerun), p.kind("once", node.CrashFail))...)
 	s.store, s.disp = journal, d
 	quiet := slog.New(slog.DiscardHandler)
-	s.eng = engine.New(s.store, s, bus, s.disp, s.store, engine.Config{Worker: worker, Log: quiet, NewID: newID, StayAwake: 50 * time.Millisecond, SplitFrom: p.splitFrom})
+	s.eng = engine.New(s.store, s, bus, s.disp, s.store, engine.Config{Worker: worker, Log: quiet, NewID: newID, StayAwake: 50 * time.Millisecond, SplitFrom: p.splitFrom, SplitAlone: true})
 	ctx, cancel := context.WithCancel(context.Background())
 	writerCtx, stopWriter := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

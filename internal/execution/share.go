@@ -39,18 +39,43 @@ type Outer struct {
 // Shares is how far a split is that is spread over the workers. Share k runs
 // the items from k*Size on.
 type Shares struct {
-	Items       int   `json:"items"`
-	Size        int   `json:"size"`     // items of a share; the last one may have fewer
-	Parallel    int   `json:"parallel"` // items at work at the same time, over all shares
-	MaxParallel int   `json:"max_parallel,omitempty"`
-	Slots       int   `json:"slots"` // shares that Parallel is divided between
-	Continue    bool  `json:"continue,omitempty"`
-	Opened      int   `json:"opened"`         // shares begun, from the first on
-	Open        []int `json:"open,omitempty"` // those of them that have not ended
-	Completed   int   `json:"completed"`      // items of the shares that have ended
-	Failed      int   `json:"failed"`
+	Items       int         `json:"items"`
+	Size        int         `json:"size"`     // items of a share; the last one may have fewer
+	Parallel    int         `json:"parallel"` // items at work at the same time, over all shares
+	MaxParallel int         `json:"max_parallel,omitempty"`
+	Slots       int         `json:"slots"` // shares that Parallel is divided between
+	Continue    bool        `json:"continue,omitempty"`
+	Opened      int         `json:"opened"`         // shares begun, from the first on
+	Open        []OpenShare `json:"open,omitempty"` // those of them that have not ended
+	Completed   int         `json:"completed"`      // items of the shares that have ended
+	Failed      int         `json:"failed"`
 	// Outer is what every share gets.
 	Outer []Outer `json:"outer,omitempty"`
+}
+
+// OpenShare is a share that has not ended, and the worker it was begun for.
+type OpenShare struct {
+	Share  int    `json:"share"`
+	Worker string `json:"worker,omitempty"`
+}
+
+// Idlest returns the worker that the fewest open shares are for; "" when there
+// are none to choose from.
+func (s *Shares) Idlest(workers []string) string {
+	if len(workers) == 0 {
+		return ""
+	}
+	busy := map[string]int{}
+	for _, o := range s.Open {
+		busy[o.Worker]++
+	}
+	best := workers[s.Opened%len(workers)] // of those that are the same, not always the first
+	for _, w := range workers {
+		if busy[w] < busy[best] {
+			best = w
+		}
+	}
+	return best
 }
 
 // Left reports whether there are items that no share was begun for.
@@ -83,8 +108,8 @@ func portion(whole, slots, share int) int {
 // open and its own are within Parallel.
 func (s *Shares) Room() bool {
 	atWork := s.Portion(s.Opened)
-	for _, share := range s.Open {
-		atWork += s.Portion(share)
+	for _, o := range s.Open {
+		atWork += s.Portion(o.Share)
 	}
 	return atWork <= s.Parallel
 }

@@ -21,6 +21,8 @@ type New struct {
 	// ReuseSteps are the durable steps that go with them.
 	ReuseSteps []StepRecord
 	Events     []event.Event
+	// For is the worker that is to take it while it lives; "": whoever comes first.
+	For string
 }
 
 // Head is the part of an execution's row that changes while it runs.
@@ -109,6 +111,9 @@ type Journal interface {
 	Child(ctx context.Context, workspaceID, id string) (*Execution, error)
 	// Waiting returns the stored nodes that wait for something, in all iterations.
 	Waiting(ctx context.Context, workspaceID, id string) ([]NodeRun, error)
+	// Workers returns the processes that take executions now; none where one
+	// process does without a list.
+	Workers(ctx context.Context) ([]string, error)
 	// Statuses returns where executions stand; those that are gone are left out.
 	Statuses(ctx context.Context, workspaceID string, ids []string) (map[string]Status, error)
 }
@@ -168,6 +173,7 @@ type Ticket struct {
 	Priority    int
 	At          time.Time  // not before; zero: now
 	Fresh       *Execution // just created, when the caller has it at hand; may be nil
+	For         string     // the worker that is to take it while it lives; "": any
 }
 
 // Announcer hands tickets to whoever runs executions, after their rows are
