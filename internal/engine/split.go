@@ -28,6 +28,7 @@ import (
 const (
 	maxShares     = 32 // that a split's parallel rounds are divided between
 	sharesPerSlot = 2
+	minShareItems = 10
 	maxShareItems = 1_000 // what a share keeps in memory is bounded as for loops
 )
 
@@ -85,7 +86,7 @@ func (r *run) beginSplit(t task, it *node.Iteration) error {
 	r.batch.payloads = append(r.batch.payloads, execution.Payload{Hash: hash, Data: text})
 	p := &execution.Shares{Items: len(list), Parallel: r.splitParallel(it), MaxParallel: r.chosenParallel(), Continue: it.ContinueOnError, Outer: r.outer(t)}
 	p.Slots = min(p.Parallel, maxShares)
-	p.Size = min(max((p.Items+sharesPerSlot*p.Slots-1)/(sharesPerSlot*p.Slots), 1), maxShareItems)
+	p.Size = min(max((p.Items+sharesPerSlot*p.Slots-1)/(sharesPerSlot*p.Slots), r.minShare()), maxShareItems)
 	p.Slots = min(p.Slots, (p.Items+p.Size-1)/p.Size)
 	n.list = list
 	n.run.Status, n.run.OutputRef = execution.NodeWaiting, hash
@@ -98,6 +99,9 @@ func (r *run) beginSplit(t task, it *node.Iteration) error {
 	r.record(n, "")
 	return nil
 }
+
+// minShare is how few items a share has at least.
+func (r *run) minShare() int { return min(minShareItems, max(r.engine.cfg.SplitFrom/2, 1)) }
 
 // listed writes items as a JSON list, and returns each one's part of it.
 func listed(items []any) (text []byte, list []json.RawMessage, err error) {

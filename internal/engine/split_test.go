@@ -437,6 +437,10 @@ func TestSharesAreNobodysBusinessButTheirParents(t *testing.T) {
 		if err := s.store.Delete(t.Context(), "w", x.ID); err != nil {
 			t.Fatal(err)
 		}
+		s.expectStatus(s.run(spreadSplit("shares", 50, 5, ""), nil), execution.Completed)
+		if n, err := store.NewRetention(db).OfWorkspace(t.Context(), "w", time.Now().Add(time.Hour), 100); n != 1 || err != nil {
+			t.Errorf("retention found %d executions (%v): shares go with their parent", n, err)
+		}
 		for _, table := range []string{"executions", "node_executions", "execution_events"} {
 			var n int
 			if err := db.Read().QueryRowContext(t.Context(), `SELECT count(*) FROM `+table).Scan(&n); err != nil || n > 0 {
