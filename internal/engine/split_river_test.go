@@ -79,7 +79,7 @@ connections: [{source: start, target: each}, {source: each, target: out}]
 		startShared(t, url, c.probes(i+1, 0), nil).define(text)
 	}
 	x := first.create(id, map[string]any{})
-	awaitRow(t, first, x.ID, execution.Completed)
+	awaitRowFor(t, first, x.ID, execution.Completed, 2*time.Minute)
 	expectJSON(t, first.find(x.ID).Output, `{"errors": [9990,9991,9992,9993,9994,9995,9996,9997,9998,9999]}`)
 	var out struct{ Items []any }
 	err := json.Unmarshal(first.nodes(x.ID)["each"].Output, &out)
