@@ -26,6 +26,7 @@ func main() {
 	flag.IntVar(&o.most, "workers", 3, "how many workers there are at most")
 	flag.IntVar(&o.executions, "executions", 3000, "executions of each measurement of throughput")
 	flag.IntVar(&o.children, "children", 10_000, "children of the fan-out")
+	flag.IntVar(&o.split, "split", 0, "only measure splits: this many items that compute, a tenth of them that call, over 1 to -workers workers")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
@@ -38,6 +39,7 @@ func main() {
 type options struct {
 	binary, database           string
 	most, executions, children int
+	split                      int
 }
 
 type fleet struct {
@@ -100,6 +102,9 @@ func (f *fleet) world(ctx context.Context) (stop func(), err error) {
 }
 
 func (f *fleet) measure(ctx context.Context) error {
+	if f.split > 0 {
+		return f.splits(ctx)
+	}
 	computing, err := f.server.Create(ctx, chain(f.address, 9, 0))
 	if err != nil {
 		return err
@@ -110,11 +115,9 @@ func (f *fleet) measure(ctx context.Context) error {
 	}
 	fmt.Println("| workers | chain of ten that computes | CPU of workers and PostgreSQL | four calls of 50 ms one after the other, 100 executions in memory per worker |\n|---|---|---|---|")
 	for n := 1; n <= f.most; n++ {
-		w, err := studio.StartWorker(ctx, studio.Options{Binary: f.binary, Dir: f.dir, Env: f.env})
-		if err != nil {
+		if err := f.another(ctx); err != nil {
 			return err
 		}
-		f.workers = append(f.workers, w)
 		busy, spent, err := f.throughput(ctx, computing)
 		if err != nil {
 			return err
@@ -126,6 +129,15 @@ func (f *fleet) measure(ctx context.Context) error {
 		fmt.Printf("| %d | %.0f/s | %.2f ms | %.0f/s |\n", n, busy, spent.Seconds()*1000/float64(f.executions), idle)
 	}
 	return f.fanOut(ctx)
+}
+
+// another adds a worker.
+func (f *fleet) another(ctx context.Context) error {
+	w, err := studio.StartWorker(ctx, studio.Options{Binary: f.binary, Dir: f.dir, Env: f.env})
+	if err == nil {
+		f.workers = append(f.workers, w)
+	}
+	return err
 }
 
 type object = map[string]any

@@ -104,7 +104,8 @@ type listExecutionsInput struct {
 	InWorkspace
 	WorkflowID  string    `query:"workflow_id" format:"uuid"`
 	Status      string    `query:"status" enum:"pending,running,waiting,paused,completed,failed,cancelled"`
-	TriggerType string    `query:"trigger_type" maxLength:"50"`
+	TriggerType string    `query:"trigger_type" maxLength:"50" doc:"Also split: the shares of splits, which are left out otherwise"`
+	ParentID    string    `query:"parent_id" format:"uuid" doc:"Those that a node of this execution has started, shares of its splits included"`
 	From        time.Time `query:"from" doc:"Made at this moment or later"`
 	To          time.Time `query:"to" doc:"Made before this moment"`
 	Query       string    `query:"query" maxLength:"255" doc:"In the workflow's name, or the id"`
@@ -112,7 +113,7 @@ type listExecutionsInput struct {
 }
 
 func (s *Server) listExecutions(ctx context.Context, by access.Actor, in *listExecutionsInput) (*Body[CursorPage[Execution]], error) {
-	f := execution.Filter{WorkflowID: in.WorkflowID, Status: execution.Status(in.Status), TriggerType: in.TriggerType, From: in.From, To: in.To, Query: in.Query,
+	f := execution.Filter{WorkflowID: in.WorkflowID, Status: execution.Status(in.Status), TriggerType: in.TriggerType, ParentID: in.ParentID, From: in.From, To: in.To, Query: in.Query,
 		Limit: in.Limit, Offset: in.Offset, Cursor: in.Cursor}
 	p, err := s.Executions.List(ctx, by, workspaceOr(by, in.WorkspaceID), f)
 	if err != nil {

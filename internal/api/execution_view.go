@@ -171,7 +171,7 @@ func viewNode(n execution.NodeRun) NodeExecution {
 func viewNodeOf(executionID string) func(execution.NodeRun) NodeExecution {
 	return func(n execution.NodeRun) NodeExecution {
 		out := viewNode(n)
-		if n.Output == nil && n.OutputRef != "" {
+		if n.Output == nil && n.OutputRef != "" && n.Status.Over() {
 			out.OutputURL = base + "/executions/" + executionID + "/nodes/" + n.ID
 		}
 		return out

@@ -146,7 +146,7 @@ func (a *App) wire(secrets [][]byte) error {
 	a.Executions = execution.NewService(journal, library, a.dispatch.announce, a.local.Brief(),
 		execution.Config{NewID: NewID, Leased: a.dispatch.leased, Host: a.dispatch.host, MaxTrigger: a.cfg.MaxBodyMiB << 20})
 	a.engine = engine.New(journal, library, a.Bus, a.dispatch.announce, journal, engine.Config{Worker: a.dispatch.worker, NewID: NewID, Log: a.opts.Log, Holds: a.dispatch.holds,
-		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second, Outcome: a.Executions.Outcome})
+		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second, SplitFrom: a.dispatch.splitFrom, Outcome: a.Executions.Outcome})
 	a.retention = retention.New(store.NewRetention(a.db), retention.Config{Days: a.cfg.RetentionDays, Log: a.opts.Log})
 	a.links = execution.NewLinks(secrets)
 	a.courier = courier.New(journal, a.opts.Mailer, a.links, courier.Config{PublicURL: a.cfg.PublicURL, Log: a.opts.Log, Asked: journal.Asked()})

@@ -17,6 +17,11 @@ import (
 // engineName is the name of the embedded engine in leases.
 const engineName = "local"
 
+// splitFrom is how many items a split needs to go to several workers. A share
+// costs one or two milliseconds: below this, one process is done sooner unless
+// its items are slow, and then it has most of them at work at once.
+const splitFrom = 100
+
 // dispatch is how executions reach the engine of this process.
 type dispatch struct {
 	journal  *store.Executions
@@ -26,7 +31,9 @@ type dispatch struct {
 	run      func(ctx, drain context.Context, e *engine.Engine) error
 	ready    <-chan struct{} // closed once executions are taken
 	host     func() string   // the worker, when it may run what somebody here waits for; nil: what is created here runs here anyway
-	holds    func() bool     // whether the worker's lease has not ended; nil: it never does
+	// splitFrom is from how many items on a split goes to other workers; 0: never.
+	splitFrom int
+	holds     func() bool // whether the worker's lease has not ended; nil: it never does
 }
 
 // needsShared explains why a worker cannot be alone.
@@ -63,7 +70,7 @@ func (a *App) shared() (dispatch, error) {
 	me := execution.Worker{ID: NewID(), Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Host: host, Version: a.opts.Version, Queues: queues}
 	journal := store.NewExecutions(a.db, queue, a.now)
 	d := river.New(a.cfg.DatabaseURL.Reveal(), store.NewLeases(a.db, queue), river.Config{Worker: me, MaxActive: a.concurrency(), Log: a.opts.Log})
-	out := dispatch{journal: journal, announce: d, worker: me.ID, ready: d.Ready(), holds: d.Holds, host: d.Host,
+	out := dispatch{splitFrom: splitFrom, journal: journal, announce: d, worker: me.ID, ready: d.Ready(), holds: d.Holds, host: d.Host,
 		run: func(ctx, drain context.Context, e *engine.Engine) error { return d.Run(ctx, drain, e) }}
 	if a.engineOff() {
 		out.ready = closed()

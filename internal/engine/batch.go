@@ -98,7 +98,7 @@ func (r *run) commit(ctx context.Context, release bool) error {
 		c.Quiet = r.x.DryRun
 		c.Parent, c.Place = r.x.ParentID, r.x.ConcurrencyKey
 	}
-	if r.over && r.x.Status == execution.Failed && r.program != nil && !r.x.DryRun {
+	if r.over && r.x.Status == execution.Failed && r.program != nil && !r.x.DryRun && !r.x.IsShare() {
 		c.ErrorWorkflow = r.program.Definition.Settings.ErrorWorkflow
 	}
 	if err := r.engine.journal.Commit(ctx, c); err != nil {
@@ -130,10 +130,13 @@ func (r *run) announceChild(x *execution.Execution) {
 
 // publish announces committed events in the execution's room, and its changes
 // of status in the rooms of its workflow and workspace (without seq there:
-// those rooms keep no history of executions).
+// those rooms keep no history of executions). Shares are told of by their split.
 func (r *run) publish(ctx context.Context, events []event.Event) {
 	out := events
 	for _, e := range events {
+		if r.x.IsShare() {
+			break
+		}
 		if e.Type == event.ExecutionUpdate {
 			e.Seq = 0
 			e.Room = event.WorkspaceRoom(r.x.WorkspaceID)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"agentstudio/internal/execution"
+	"agentstudio/internal/node"
 	"agentstudio/internal/store"
 	"agentstudio/internal/store/storetest"
 )
@@ -44,5 +45,42 @@ connections: [{source: start, target: each}, {source: each, target: total}]
 		<-ended
 		s.expectStatus(done, execution.Completed)
 		expectJSON(t, done.Output, `{"sum": 90300}`)
+	})
+}
+
+// A parent that rests has none of its rounds in memory when the cancel comes.
+func TestCancellingAParentAtRestReachesItsChildren(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		p := newProbes()
+		entered := make(chan string, 2)
+		p.on("work", func(ctx context.Context, c node.Call, _ probeConfig) (node.Result, error) {
+			entered <- c.ExecutionID
+			<-ctx.Done()
+			return node.Result{}, ctx.Err()
+		})
+		s := start(t, db, p, nil)
+		s.define(`
+name: endless
+nodes: [{id: start, kind: workflow-trigger}, {id: work, kind: probe}]
+connections: [{source: start, target: work}]
+`)
+		x := s.create(s.define(`
+name: resting
+nodes:
+  - {id: start, kind: manual-trigger}
+  - {id: each, kind: loop, config: {items: "{{ [1, 2] }}", parallel: 2}}
+  - {id: one, kind: run-workflow, parent_id: each, config: {workflow_id: endless}}
+connections: [{source: start, target: each}]
+`), nil)
+		children := []string{<-entered, <-entered}
+		s.until(x.ID, "at rest", func(x *execution.Execution) bool { return x.Status == execution.Waiting })
+		if _, err := s.store.RequestCancel(t.Context(), "w", x.ID); err != nil {
+			t.Fatal(err)
+		}
+		s.disp.Announce(execution.Ticket{ID: x.ID, WorkspaceID: "w"})
+		s.expectStatus(s.wait(x.ID), execution.Cancelled)
+		for _, child := range children {
+			s.expectStatus(s.wait(child), execution.Cancelled)
+		}
 	})
 }

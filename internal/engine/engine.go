@@ -29,9 +29,11 @@ type Publisher interface {
 	Publish(ctx context.Context, events ...event.Event)
 }
 
-// Canceller asks for the end of an execution and everything below it.
-type Canceller interface {
+// Control asks for the end of other executions, or holds them up: those that
+// an execution has started.
+type Control interface {
 	RequestCancel(ctx context.Context, workspaceID, id string) (*execution.Execution, error)
+	RequestPause(ctx context.Context, workspaceID, id string, paused bool) (*execution.Execution, error)
 }
 
 // Config adjusts an engine; zero values are useful.
@@ -43,11 +45,16 @@ type Config struct {
 	OutputBytes int           // outputs above this fail their node; 32 MiB
 	MaxDepth    int           // of sub-workflows; 10
 	MaxItems    int           // of a loop; 100,000
-	StayAwake   time.Duration // waits shorter than this keep the execution in memory; 1 s
-	Drain       time.Duration // how long a stop waits for nodes in flight; 20 s
-	Log         *slog.Logger
-	Now         func() time.Time
-	NewID       func() string
+	// SplitFrom is how many items a split needs to be spread over the workers;
+	// with fewer it stays in its execution. 0: none is spread.
+	SplitFrom int
+	// SplitAlone spreads splits although no other worker is there.
+	SplitAlone bool
+	StayAwake  time.Duration // waits shorter than this keep the execution in memory; 1 s
+	Drain      time.Duration // how long a stop waits for nodes in flight; 20 s
+	Log        *slog.Logger
+	Now        func() time.Time
+	NewID      func() string
 	// Holds reports whether this process may still run what it has claimed. A
 	// process that was stopped for a while asks before it reaches outside: by
 	// then others may have gone on. nil: always.
@@ -93,7 +100,7 @@ type Engine struct {
 	programs Programs
 	bus      Publisher
 	announce execution.Announcer
-	cancel   Canceller
+	control  Control
 
 	mu   sync.Mutex
 	runs map[string]*run
@@ -103,9 +110,9 @@ type Engine struct {
 }
 
 // New returns an engine. NewID must be set: it makes the ids of child executions.
-func New(journal execution.Journal, programs Programs, bus Publisher, announce execution.Announcer, cancel Canceller, cfg Config) *Engine {
+func New(journal execution.Journal, programs Programs, bus Publisher, announce execution.Announcer, control Control, cfg Config) *Engine {
 	cfg.fill()
-	return &Engine{cfg: cfg, journal: journal, programs: programs, bus: bus, announce: announce, cancel: cancel,
+	return &Engine{cfg: cfg, journal: journal, programs: programs, bus: bus, announce: announce, control: control,
 		runs: map[string]*run{}, stop: make(chan struct{})}
 }
 

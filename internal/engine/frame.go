@@ -20,6 +20,7 @@ type frame struct {
 	nodes     map[int]*nodeState
 	last      int // step that ended last without successors; -1
 	closed    bool
+	home      string // the execution that has its rows, when it is another one
 }
 
 // nodeState is what a frame knows of one of its nodes.
@@ -28,6 +29,8 @@ type nodeState struct {
 	value value
 	visit *visit
 	loop  *loop
+	// list are the items of a split, while they are at hand.
+	list []json.RawMessage
 	// queued is set while the next commit writes the row.
 	queued bool
 	// asked is set while something that it asked for may need an answer.

@@ -19,7 +19,10 @@ func (r *run) load(ctx context.Context, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	r.program = p
+	r.program, r.recovered = p, !fresh
+	if r.x.IsShare() {
+		return r.loadShare(ctx)
+	}
 	if len(r.x.TriggerData) > 0 {
 		if err := json.Unmarshal(r.x.TriggerData, &r.trigger); err != nil {
 			return fault.Wrap(fault.Invalid, err, "the trigger data is not JSON")
@@ -30,11 +33,9 @@ func (r *run) load(ctx context.Context, fresh bool) error {
 		return fault.New(fault.Invalid, "the workflow has no trigger this execution could start from")
 	}
 	r.start = start.Index
-	r.recovered = !fresh
 	r.x.TotalNodes = len(p.Steps)
-	if r.x.CancelRequested {
-		r.finish(execution.Cancelled, &execution.Error{Code: "cancelled", Message: "the execution was cancelled"}, value{})
-		return nil
+	if done, err := r.asWanted(ctx); done || err != nil {
+		return err
 	}
 	if err := r.enterPlace(ctx); err != nil {
 		return err
@@ -75,6 +76,19 @@ func (r *run) enterPlace(ctx context.Context) error {
 		return errHeld
 	}
 	return err
+}
+
+// asWanted takes in what was asked of the execution while it was not in memory.
+// It reports whether the execution is over with that.
+func (r *run) asWanted(ctx context.Context) (over bool, err error) {
+	if r.x.CancelRequested {
+		r.finish(execution.Cancelled, &execution.Error{Code: "cancelled", Message: "the execution was cancelled"}, value{})
+		return true, nil
+	}
+	if r.recovered && (r.paused || r.x.Status == execution.Paused) {
+		return false, r.pauseShares(ctx, r.paused)
+	}
+	return false, nil
 }
 
 // enterFrame restores what is stored of a round and puts its ready nodes to work.
@@ -145,7 +159,7 @@ func (r *run) take(f *frame) {
 		switch {
 		case n.run.Status == execution.NodeWaiting && n.run.Wait != nil:
 			r.waiting[t] = n.run.Wait.Until
-			r.unseen = r.unseen || n.run.Wait.Reason == waitChild || len(n.run.Wait.Asks) > 0
+			r.unseen = r.unseen || n.run.Wait.Reason == waitChild || n.run.Wait.Reason == waitSplit || len(n.run.Wait.Asks) > 0
 			continue
 		case n.run.Status == execution.NodeRunning && s.Kind.OnCrash != node.CrashRerun && !s.Kind.Container:
 			r.settleFailure(t, fault.New(fault.Internal, "the process died while this node ran, and it may not be repeated").WithCode("crashed"))
@@ -173,7 +187,7 @@ func (r *run) describe(f *frame, step int) *nodeState {
 // count keeps the execution's counters: nodes of rounds count once, with
 // their container.
 func (r *run) count(f *frame, step int, status execution.NodeStatus) {
-	if f.loop != nil {
+	if f.loop != nil || r.share != nil {
 		return
 	}
 	nodes := 1 + r.bodySize(step)

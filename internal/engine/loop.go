@@ -17,6 +17,7 @@ type loop struct {
 	task     task
 	it       *node.Iteration
 	body     int
+	base     int // index of the first item; 0 unless this is a share of a split
 	next     int // index of the round to start next
 	ended    bool
 	open     map[int]*frame
@@ -39,6 +40,16 @@ func (r *run) beginLoop(t task, it *node.Iteration) {
 		return
 	}
 	it.Parallel = max(it.Parallel, 1)
+	switch spread, err := r.spreads(t, it); {
+	case err != nil:
+		r.broken = err
+		return
+	case spread:
+		if err := r.beginSplit(t, it); err != nil {
+			r.settleFailure(t, err)
+		}
+		return
+	}
 	l := &loop{task: t, it: it, body: s.Body, open: map[int]*frame{}, ends: newRoundEnds(s.Body < 0 || len(r.program.Scopes[s.Body].Steps) == 0)}
 	n.loop = l
 	n.run.Status = execution.NodeRunning
@@ -105,10 +116,10 @@ func (r *run) pump(l *loop) {
 
 func (r *run) nextItem(l *loop) (item any, more bool, err error) {
 	if l.it.Next == nil {
-		if l.next >= len(l.it.Items) {
+		if l.next-l.base >= len(l.it.Items) {
 			return nil, false, nil
 		}
-		return l.it.Items[l.next], true, nil
+		return l.it.Items[l.next-l.base], true, nil
 	}
 	if len(l.open) > 0 {
 		return nil, false, nil
@@ -175,6 +186,9 @@ func (r *run) failRound(f *frame, failure *execution.Error) {
 
 func (r *run) recordRound(f *frame, status execution.NodeStatus, out value, failure *execution.Error) {
 	s := &r.program.Steps[f.loop.task.step]
+	if r.share != nil && f.loop.task == r.share.task {
+		r.countItem(status)
+	}
 	r.batch.rounds = append(r.batch.rounds, &execution.NodeRun{ID: nodeRunID(r.uid, s.Node.ID, f.iteration), NodeID: s.Node.ID, Kind: s.Node.Kind,
 		Title: s.Node.Title, Iteration: f.iteration, Attempt: 1, Status: status, Output: out.raw, OutputRef: out.ref, Error: failure, CompletedAt: r.now()})
 	r.batch.head = true
@@ -252,23 +266,6 @@ func (r *run) newChild(t task, c *node.ChildStart) (*execution.New, error) {
 	return x, err
 }
 
-// children returns the executions that nodes of the frame, or of rounds inside
-// it, had started and were waiting for.
-func (r *run) children(f *frame) []string {
-	var out []string
-	for _, n := range f.nodes {
-		if n.run.Wait != nil && n.run.Wait.Reason == waitChild {
-			out = append(out, n.run.Wait.Child)
-		}
-		if n.loop != nil {
-			for _, round := range n.loop.open {
-				out = append(out, r.children(round)...)
-			}
-		}
-	}
-	return out
-}
-
 // lookAtChildren puts back to work the nodes whose child has ended.
 func (r *run) lookAtChildren(ctx context.Context) error {
 	waiting := map[string]task{}
@@ -304,7 +301,7 @@ func (r *run) lookAtChildren(ctx context.Context) error {
 // keep coming back: restoring it for each of them costs more than keeping it.
 func (r *run) lingers() time.Time {
 	for t := range r.waiting {
-		if wait := t.state().run.Wait; wait != nil && wait.Reason == waitChild {
+		if wait := t.state().run.Wait; wait != nil && (wait.Reason == waitChild || wait.Reason == waitSplit) {
 			return r.heard.Add(r.engine.cfg.StayAwake)
 		}
 	}

@@ -50,13 +50,24 @@ connections: [{source: start, target: nap}]
 // executeMeddled runs an execution that goes to rest on an engine of its own.
 func executeMeddled(t *testing.T, m *meddling, meddle func(m *meddling, e *engine.Engine)) {
 	t.Helper()
-	s := start(t, storetest.Postgres(t), newProbes(), nil)
-	m.Executions = s.store
-	e := engine.New(m, s, s.bus, s.disp, s.store, engine.Config{Worker: "a", Log: slog.New(slog.DiscardHandler), NewID: newID, StayAwake: time.Millisecond})
+	// The studio's dispatcher must not find what is created here: it works on
+	// another database.
+	s := start(t, storetest.SQLite(t), newProbes(), nil)
+	m.Executions = store.NewExecutions(storetest.Postgres(t), nil, time.Now)
+	writing, stop := context.WithCancel(context.Background())
+	written := make(chan error, 1)
+	go func() { written <- m.Run(writing) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-written; err != nil {
+			t.Error(err)
+		}
+	})
+	e := engine.New(m, s, s.bus, s.disp, m.Executions, engine.Config{Worker: "a", Log: slog.New(slog.DiscardHandler), NewID: newID, StayAwake: time.Millisecond})
 	meddle(m, e)
 	x := execution.Execution{ID: newID(), WorkspaceID: "w", WorkflowID: s.define(longWait), WorkflowName: "long", WorkflowVersion: 1, Status: execution.Pending,
 		TriggerType: "manual", TriggerData: []byte("{}"), CreatedAt: time.Now(), Epoch: 1}
-	if _, _, err := s.store.Create(t.Context(), execution.New{Execution: x}); err != nil {
+	if _, _, err := m.Create(t.Context(), execution.New{Execution: x}); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)

@@ -130,14 +130,19 @@ func TestAnExecutionTakenFromALiveWorkerGoesOn(t *testing.T) {
 // awaitRow waits for a status that another process may have brought about.
 func awaitRow(t *testing.T, s *studio, id string, want execution.Status) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	awaitRowFor(t, s, id, want, 20*time.Second)
+}
+
+func awaitRowFor(t *testing.T, s *studio, id string, want execution.Status, limit time.Duration) {
+	t.Helper()
+	deadline := time.After(limit)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for s.find(id).Status != want {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("execution %s is %s", id, fmt.Sprintf("%+v", s.find(id)))
+			t.Fatalf("execution %s is %s", id, fmt.Sprintf("%+v %+v", s.find(id), s.find(id).Error))
 		}
 	}
 }

@@ -112,15 +112,16 @@ func (r *run) endLoop(l *loop) {
 		r.gathering = append(r.gathering, l)
 		return
 	}
-	items := make([]any, l.next)
+	items := make([]any, l.next-l.base)
 	failures := []any{}
-	for i := range items {
+	for at := range items {
+		i := l.base + at
 		data, err := r.read(r.ctx, l.ends.outputs[i])
 		if err != nil {
 			r.broken = err
 			return
 		}
-		items[i] = data
+		items[at] = data
 		if failure := l.ends.failures[i]; failure != nil {
 			failures = append(failures, map[string]any{"index": float64(i), "error": map[string]any{"code": failure.Code, "message": failure.Message, "node_id": failure.NodeID}})
 		}
@@ -133,6 +134,10 @@ func (r *run) settleLoop(l *loop, out value, err error) {
 	l.task.state().loop = nil
 	if err != nil {
 		r.settleFailure(l.task, err)
+		return
+	}
+	if r.isShare(l.task) {
+		r.endShare(nil, out)
 		return
 	}
 	r.complete(l.task, out, nil, "")
@@ -162,23 +167,24 @@ func (r *run) gather(ctx context.Context) (bool, error) {
 
 // gathered writes a loop's output from its stored rounds.
 func (r *run) gathered(ctx context.Context, l *loop) ([]byte, error) {
-	items := make([]json.RawMessage, l.next)
+	items := make([]json.RawMessage, l.next-l.base)
 	failures := map[int]*execution.Error{}
 	size := 0
 	err := r.eachRound(ctx, l, func(i int, row *execution.NodeRun) (err error) {
-		if i >= len(items) {
+		at := i - l.base
+		if at < 0 || at >= len(items) {
 			return nil
 		}
-		items[i] = row.Output
+		items[at] = row.Output
 		if row.OutputRef != "" {
-			if items[i], err = r.engine.journal.Payload(ctx, r.x.WorkspaceID, row.OutputRef); err != nil {
+			if items[at], err = r.engine.journal.Payload(ctx, r.x.WorkspaceID, row.OutputRef); err != nil {
 				return err
 			}
 		}
 		if row.Error != nil {
 			failures[i] = row.Error
 		}
-		if size += len(items[i]) + 1; size > r.engine.cfg.OutputBytes {
+		if size += len(items[at]) + 1; size > r.engine.cfg.OutputBytes {
 			return r.tooLarge(size)
 		}
 		return nil
@@ -187,7 +193,7 @@ func (r *run) gathered(ctx context.Context, l *loop) ([]byte, error) {
 		return nil, err
 	}
 	text := append(make([]byte, 0, size+256), `{"errors":[`...)
-	for i, first := 0, true; i < len(items) && len(failures) > 0; i++ {
+	for i, first := l.base, true; i < l.base+len(items) && len(failures) > 0; i++ {
 		failure := failures[i]
 		if failure == nil {
 			continue

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"sync"
 	"time"
@@ -28,7 +27,9 @@ type run struct {
 	room    string
 	program *workflow.Program
 	trigger any
-	start   int // step the execution begins with
+	start   int                  // step the execution begins with
+	origin  *execution.Execution // what the author knows: x, or where its share comes from
+	share   *share               // set when x is a share
 
 	ctx    context.Context // of the visits; ends when the execution does
 	cancel context.CancelFunc
@@ -47,6 +48,7 @@ type run struct {
 	paused    bool
 	heard     time.Time // when a child began or ended last
 	unseen    bool      // a wait was restored: what it is for may have come
+	dropped   []string  // executions that nobody waits for any more: cancelled after the commit
 	asking    bool      // something was asked for from outside
 	broken    error     // something of ours failed: nothing more may be written
 
@@ -72,7 +74,7 @@ func newRun(e *Engine, x *execution.Execution) *run {
 	if err != nil {
 		uid = uuid.NewSHA1(uuid.Nil, []byte(x.ID))
 	}
-	return &run{engine: e, x: x, uid: uid, room: event.ExecutionRoom(x.ID), active: map[*visit]struct{}{}, waiting: map[task]time.Time{},
+	return &run{engine: e, x: x, origin: x, uid: uid, room: event.ExecutionRoom(x.ID), active: map[*visit]struct{}{}, waiting: map[task]time.Time{},
 		mailbox: make(chan func()), wakeUp: make(chan struct{}, 1), paused: x.PauseRequested}
 }
 
@@ -141,7 +143,7 @@ func (r *run) execute(ctx context.Context, fresh bool) (wake time.Time, err erro
 			return time.Time{}, r.afterEnd(ctx)
 		}
 		// After the commit: a child just begun is in the table by now.
-		if r.takeSignal() || r.unseen {
+		if r.takeSignal() || r.unseen || r.watches() {
 			r.unseen = false
 			if err := r.readRow(ctx); err != nil {
 				return time.Time{}, r.abandon(err)
@@ -178,7 +180,7 @@ func (r *run) turn(ctx context.Context) error {
 		if r.broken != nil {
 			return r.broken
 		}
-		if !r.over && r.root.progress.Over() && len(r.active) == 0 && len(r.launch) == 0 {
+		if !r.over && r.share == nil && r.root.progress.Over() && len(r.active) == 0 && len(r.launch) == 0 {
 			r.finish(execution.Completed, nil, r.outputOf(r.root))
 		}
 		full := r.batch.rows() >= maxBatch
@@ -189,6 +191,9 @@ func (r *run) turn(ctx context.Context) error {
 			v.begin()
 		}
 		r.launch = nil
+		if err := r.cancelDropped(ctx); err != nil {
+			return err
+		}
 		gathered, err := r.gather(ctx)
 		if err != nil {
 			return err
@@ -235,10 +240,19 @@ func (r *run) next() int {
 }
 
 func (r *run) maxParallel() int {
-	if n := r.program.Definition.Settings.MaxParallel; n > 0 {
+	if n := r.chosenParallel(); n > 0 {
 		return n
 	}
 	return r.engine.cfg.MaxParallel
+}
+
+// chosenParallel is how many nodes at a time the workflow allows; 0 when it
+// does not say.
+func (r *run) chosenParallel() int {
+	if r.share != nil && r.share.MaxParallel > 0 {
+		return r.share.MaxParallel
+	}
+	return r.program.Definition.Settings.MaxParallel
 }
 
 func (r *run) stopping() bool {
@@ -292,6 +306,9 @@ func (r *run) untilWake() time.Duration {
 	}
 	if at := r.lingers(); at.After(now) {
 		until = min(until, at.Sub(now))
+	}
+	if r.share != nil {
+		until = min(until, r.share.look.Sub(now))
 	}
 	return max(until, 0)
 }
@@ -388,6 +405,14 @@ func (r *run) readRow(ctx context.Context) error {
 		r.finish(execution.Cancelled, &execution.Error{Code: "cancelled", Message: "the execution was cancelled"}, value{})
 		return nil
 	}
+	if orphan, err := r.orphaned(ctx); err != nil || orphan {
+		return err
+	}
+	if x.PauseRequested != r.paused {
+		if err := r.pauseShares(ctx, x.PauseRequested); err != nil {
+			return err
+		}
+	}
 	r.setPaused(x.PauseRequested)
 	return r.lookAround(ctx)
 }
@@ -395,6 +420,9 @@ func (r *run) readRow(ctx context.Context) error {
 // lookAround finds out what has come of what nodes wait for.
 func (r *run) lookAround(ctx context.Context) error {
 	if err := r.lookAtChildren(ctx); err != nil {
+		return err
+	}
+	if err := r.lookAtShares(ctx); err != nil {
 		return err
 	}
 	return r.lookAtAnswers(ctx)
@@ -410,81 +438,4 @@ func (r *run) setPaused(paused bool) {
 		r.x.Status = execution.Paused
 	}
 	r.emitExecution("", "")
-}
-
-// finish ends the execution: what runs is cut, what waits is cancelled. The
-// caller commits.
-func (r *run) finish(status execution.Status, failure *execution.Error, output value) {
-	if r.over {
-		return
-	}
-	r.over = true
-	r.cancel()
-	if status != execution.Completed && r.root != nil {
-		r.cancelFrame(r.root)
-	}
-	r.x.Status, r.x.Error, r.output = status, failure, output
-	r.x.CompletedAt = r.now()
-	if r.x.StartedAt.IsZero() {
-		r.x.StartedAt = r.x.CompletedAt
-	}
-	r.x.WakeAt = time.Time{}
-	r.batch.outcome = true
-	r.ready, r.waiting = nil, map[task]time.Time{}
-	message := ""
-	if failure != nil {
-		message = failure.Message
-	}
-	r.emitExecution("", message)
-}
-
-// afterEnd tells those who wait for this execution, and ends its children when
-// it did not complete.
-func (r *run) afterEnd(ctx context.Context) error {
-	if r.x.ParentID != "" {
-		r.engine.announce.Announce(execution.Ticket{ID: r.x.ParentID, WorkspaceID: r.x.WorkspaceID})
-	}
-	if r.x.Status == execution.Completed || r.root == nil {
-		return nil
-	}
-	var errs []error
-	for _, child := range r.children(r.root) {
-		if _, err := r.engine.cancel.RequestCancel(ctx, r.x.WorkspaceID, child); err != nil && !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound) {
-			errs = append(errs, err)
-			continue
-		}
-		r.engine.announce.Announce(execution.Ticket{ID: child, WorkspaceID: r.x.WorkspaceID})
-	}
-	return errors.Join(errs...)
-}
-
-// outputOf returns what a round is worth: the output of its one sink that ran,
-// an object by node id when there are several, null when there is none.
-func (r *run) outputOf(f *frame) value {
-	var ended []int
-	for _, i := range r.program.Scopes[f.scope].Sinks {
-		if n := f.nodes[i]; n != nil && n.value.present() && n.run.Status != execution.NodeSkipped {
-			ended = append(ended, i)
-		}
-	}
-	switch len(ended) {
-	case 0:
-		return value{raw: json.RawMessage("null")}
-	case 1:
-		return f.nodes[ended[0]].value
-	}
-	object := map[string]any{}
-	for _, i := range ended {
-		data, err := r.read(r.ctx, f.nodes[i].value)
-		if err != nil {
-			r.engine.cfg.Log.Error("output cannot be read", "execution_id", r.x.ID, "error", err)
-			continue
-		}
-		object[r.program.Steps[i].Node.ID] = data
-	}
-	v, err := r.keep(object)
-	if err != nil {
-		return value{raw: json.RawMessage("null")}
-	}
-	return v
 }

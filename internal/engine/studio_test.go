@@ -47,7 +47,10 @@ func (s *studio) Program(_ context.Context, _, id string, _ int) (*workflow.Prog
 	return nil, fault.New(fault.NotFound, "no workflow %s", id)
 }
 
-func (s *studio) Edited(context.Context, string, string) (*workflow.Program, error) {
+func (s *studio) Edited(ctx context.Context, workspaceID, _ string) (*workflow.Program, error) {
+	if p, err := s.Program(ctx, workspaceID, "edited", 1); err == nil {
+		return p, nil
+	}
 	return nil, fault.New(fault.NotFound, "nothing is edited here")
 }
 
@@ -63,6 +66,8 @@ type probes struct {
 	mu   sync.Mutex
 	runs map[string]int
 	do   map[string]func(context.Context, node.Call, probeConfig) (node.Result, error)
+	// splitFrom is the engine's SplitFrom.
+	splitFrom int
 }
 
 func (p *probes) on(name string, do func(context.Context, node.Call, probeConfig) (node.Result, error)) {
@@ -138,7 +143,7 @@ func startWith(t testing.TB, db *store.DB, p *probes, programs map[string]*workf
 	s.kinds = node.NewKinds(append(builtin.Kinds(builtin.Deps{}), p.kind("probe", node.CrashRerun), p.kind("once", node.CrashFail))...)
 	s.store, s.disp = journal, d
 	quiet := slog.New(slog.DiscardHandler)
-	s.eng = engine.New(s.store, s, bus, s.disp, s.store, engine.Config{Worker: worker, Log: quiet, NewID: newID, StayAwake: 50 * time.Millisecond})
+	s.eng = engine.New(s.store, s, bus, s.disp, s.store, engine.Config{Worker: worker, Log: quiet, NewID: newID, StayAwake: 50 * time.Millisecond, SplitFrom: p.splitFrom, SplitAlone: true})
 	ctx, cancel := context.WithCancel(context.Background())
 	writerCtx, stopWriter := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -162,7 +162,7 @@ func (v *view) env(ctx context.Context, refs expr.Refs) (expr.Env, error) {
 		case "env":
 			env[name] = map[string]any{}
 		case "execution":
-			env[name] = map[string]any{"id": r.x.ID, "started_at": r.x.StartedAt.UTC().Format(time.RFC3339Nano), "attempt": v.attempt}
+			env[name] = map[string]any{"id": r.origin.ID, "started_at": r.origin.StartedAt.UTC().Format(time.RFC3339Nano), "attempt": v.attempt}
 		case "workflow":
 			env[name] = map[string]any{"id": r.x.WorkflowID, "name": r.x.WorkflowName, "version": r.x.WorkflowVersion}
 		case "input":

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/expr"
 	"agentstudio/internal/fault"
@@ -22,6 +23,7 @@ const (
 	waitAnswer = "answer"
 	waitChild  = "child"
 	waitLoop   = "loop"
+	waitSplit  = "split"
 )
 
 // resume says why a node that had parked itself goes on.
@@ -92,7 +94,7 @@ func (r *run) pinned(s *workflow.Step) []byte {
 	if given := r.x.Pinned[s.Node.ID]; r.x.DryRun && len(given) > 0 {
 		return given
 	}
-	if !r.x.DryRun && r.x.TriggerType != "manual" || len(s.Node.PinnedOutput) == 0 {
+	if !r.x.DryRun && r.origin.TriggerType != "manual" || len(s.Node.PinnedOutput) == 0 {
 		return nil
 	}
 	return s.Node.PinnedOutput
@@ -132,7 +134,7 @@ func (r *run) passThrough(t task, s *workflow.Step, n *nodeState) {
 func (r *run) callOf(t task, s *workflow.Step, n *nodeState, v *visit) node.Call {
 	c := node.Call{Host: &host{visit: v}, WorkspaceID: r.x.WorkspaceID, UserID: r.x.UserID, WorkflowID: r.x.WorkflowID,
 		WorkflowName: r.x.WorkflowName, ExecutionID: r.x.ID, NodeID: s.Node.ID, NodeTitle: n.run.Title, Iteration: t.frame.iteration,
-		Attempt: n.run.Attempt, Key: r.x.ID + "/" + s.Node.ID + "/" + t.frame.iteration, Trigger: r.trigger, Depth: r.x.Depth}
+		Attempt: n.run.Attempt, Key: r.origin.ID + "/" + s.Node.ID + "/" + t.frame.iteration, Trigger: r.trigger, Depth: r.x.Depth}
 	if n.resume != nil {
 		c.Resume = &n.resume.Resume
 	}
@@ -253,9 +255,7 @@ func (r *run) settle(v *visit, result node.Result, err error) {
 		r.beginChild(t, result.Child)
 	default:
 		if result.Respond != nil {
-			r.x.Response = result.Respond
-			r.batch.head, r.batch.outcome = true, true
-			r.emitValue("execution_update", "responded", result.Respond)
+			r.respond(result.Respond)
 		}
 		out, err := r.keep(result.Value)
 		if err != nil {
@@ -269,7 +269,18 @@ func (r *run) settle(v *visit, result node.Result, err error) {
 	}
 }
 
+// respond keeps what answers the call that started the execution.
+func (r *run) respond(with *node.Response) {
+	r.x.Response = with
+	r.batch.head, r.batch.outcome = true, true
+	r.emitValue(event.ExecutionUpdate, "responded", with)
+}
+
 func (r *run) stopBy(s *workflow.Step, order *node.StopOrder, out value) {
+	if r.share != nil {
+		r.stopOrigin(stopped{Failed: order.Failed, Message: order.Message, NodeID: s.Node.ID}, out)
+		return
+	}
 	if order.Failed {
 		r.finish(execution.Failed, &execution.Error{Code: "stopped", Message: order.Message, NodeID: s.Node.ID}, out)
 		return
@@ -347,8 +358,14 @@ func transient(err error) bool {
 // settleFailure ends a node as failed and does what its on_error says.
 func (r *run) settleFailure(t task, err error) {
 	s := &r.program.Steps[t.step]
-	n := r.describe(t.frame, t.step)
 	failure := execution.ErrorOf(err, s.Node.ID)
+	if r.isShare(t) {
+		r.endShare(failure, value{})
+		return
+	}
+	n := r.describe(t.frame, t.step)
+	r.drop(n)
+	n.run.OutputRef = ""
 	n.run.Status, n.run.Error, n.run.Wait, n.run.CompletedAt = execution.NodeFailed, failure, nil, r.now()
 	n.visit = nil
 	r.count(t.frame, t.step, execution.NodeFailed)
@@ -427,6 +444,8 @@ func (r *run) cancelTask(t task) {
 	if n.run.Status.Over() {
 		return
 	}
+	r.drop(n)
+	n.run.OutputRef = ""
 	n.run.Status, n.run.CompletedAt = execution.NodeCancelled, r.now()
 	r.count(t.frame, t.step, execution.NodeCancelled)
 	r.record(n, "")

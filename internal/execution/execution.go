@@ -189,7 +189,7 @@ type NodeRun struct {
 	Status    NodeStatus
 	Handles   []string        // the outputs delivered on; nil means "output"
 	Output    json.RawMessage // nil when OutputRef is set
-	OutputRef string          // hash of the payload, when the output is large
+	OutputRef string          // hash of the payload, when the output is large; of a split that waits: of its items
 	Error     *Error
 	Usage     node.Usage
 	// Wait says what a waiting node waits for.
@@ -201,10 +201,11 @@ type NodeRun struct {
 
 // Wait is what a waiting node waits for.
 type Wait struct {
-	Reason string    `json:"reason"` // timer, retry, child, loop, or the kind of what it asks for
+	Reason string    `json:"reason"` // timer, retry, child, loop, split, or the kind of what it asks for
 	Until  time.Time `json:"until,omitzero"`
 	Child  string    `json:"child,omitempty"`
-	Asks   []string  `json:"asks,omitempty"` // the names of what it has asked for
+	Asks   []string  `json:"asks,omitempty"`   // the names of what it has asked for
+	Shares *Shares   `json:"shares,omitempty"` // how far its split is
 }
 
 // LogEntry is a line of an execution's log.

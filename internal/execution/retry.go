@@ -48,6 +48,9 @@ func (s *Service) Retry(ctx context.Context, by access.Actor, id string, in Retr
 	if err != nil {
 		return nil, err
 	}
+	if old.IsShare() {
+		return nil, fault.New(fault.Conflict, "this is a share of a split: retry the execution %s that it belongs to", old.ParentID)
+	}
 	if !old.Status.Over() {
 		return nil, fault.New(fault.Conflict, "the execution is %s: wait for its end, or cancel it first", old.Status)
 	}

@@ -327,7 +327,7 @@ func (s *Service) Node(ctx context.Context, by access.Actor, id, nodeRunID strin
 		return nil, err
 	}
 	out := &NodeDetail{NodeRun: *n}
-	if out.Output == nil && n.OutputRef != "" {
+	if out.Output == nil && n.OutputRef != "" && n.Status.Over() {
 		if out.Output, err = s.store.Payload(ctx, workspace, n.OutputRef); err != nil {
 			return nil, err
 		}

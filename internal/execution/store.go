@@ -31,6 +31,8 @@ type New struct {
 	// Place is what the execution needs before it runs; nil when nothing
 	// bounds it.
 	Place *Place
+	// For is the worker that is to take it while it lives; "": whoever comes first.
+	For string
 }
 
 // Head is the part of an execution's row that changes while it runs.
@@ -125,6 +127,11 @@ type Journal interface {
 	Enter(ctx context.Context, x *Execution, p Place) (entered bool, err error)
 	// Child returns an execution's row as it is now.
 	Child(ctx context.Context, workspaceID, id string) (*Execution, error)
+	// Waiting returns the stored nodes that wait for something, in all iterations.
+	Waiting(ctx context.Context, workspaceID, id string) ([]NodeRun, error)
+	// Workers returns the processes that take executions now; none where one
+	// process does without a list.
+	Workers(ctx context.Context) ([]string, error)
 	// Statuses returns where executions stand; those that are gone are left out.
 	Statuses(ctx context.Context, workspaceID string, ids []string) (map[string]Status, error)
 }
@@ -133,7 +140,8 @@ type Journal interface {
 type Filter struct {
 	WorkflowID  string
 	Status      Status
-	TriggerType string
+	TriggerType string // shares of splits are listed when this or ParentID asks for them
+	ParentID    string
 	From, To    time.Time // of created_at, From inclusive, To exclusive
 	Query       string    // in the workflow's name and the id
 	Limit       int
@@ -187,6 +195,7 @@ type Ticket struct {
 	At          time.Time  // not before; zero: now
 	Fresh       *Execution // just created, when the caller has it at hand; may be nil
 	Hosted      bool       // it was created as New.Hosted, for the dispatcher that hears of it
+	For         string     // the worker that is to take it while it lives; "": any
 }
 
 // Announcer hands tickets to whoever runs executions, after their rows are

@@ -36,6 +36,8 @@ type Iteration struct {
 	ContinueOnError bool
 	// MaxItems bounds the rounds; over it the node fails. 0 means 100,000.
 	MaxItems int
+	// Spread lets rounds of Items run in executions of their own, on any worker.
+	Spread bool
 }
 
 // ChildStart starts another workflow.

@@ -16,8 +16,9 @@ import (
 // List implements execution.Store.
 func (s *Executions) List(ctx context.Context, workspaceID string, f execution.Filter) (execution.Page, error) {
 	where := ` WHERE workspace_id = $1 AND ($2 = '' OR workflow_id = $2) AND ($3 = '' OR status = $3) AND ($4 = '' OR trigger_type = $4)
-		AND (CAST($5 AS BIGINT) = 0 OR created_at >= $5) AND (CAST($6 AS BIGINT) = 0 OR created_at < $6) AND ($7 = '' OR id = $7 OR lower(workflow_name) LIKE $8 ESCAPE '\')`
-	args := []any{workspaceID, f.WorkflowID, string(f.Status), f.TriggerType, millis(f.From), millis(f.To), f.Query, "%" + literal(f.Query) + "%"}
+		AND (CAST($5 AS BIGINT) = 0 OR created_at >= $5) AND (CAST($6 AS BIGINT) = 0 OR created_at < $6) AND ($7 = '' OR id = $7 OR lower(workflow_name) LIKE $8 ESCAPE '\')
+		AND ($9 = '' AND (trigger_type <> 'split' OR $4 = 'split') OR parent_id <> '' AND parent_id = $9)`
+	args := []any{workspaceID, f.WorkflowID, string(f.Status), f.TriggerType, millis(f.From), millis(f.To), f.Query, "%" + literal(f.Query) + "%", f.ParentID}
 	var page execution.Page
 	if err := s.db.Read().QueryRowContext(ctx, `SELECT count(*) FROM executions`+where, args...).Scan(&page.Total); err != nil {
 		return page, explain(err)
@@ -28,12 +29,12 @@ func (s *Executions) List(ctx context.Context, workspaceID string, f execution.F
 		if err != nil {
 			return page, err
 		}
-		query += ` AND (created_at < $9 OR created_at = $9 AND id < $10)`
+		query += ` AND (created_at < $10 OR created_at = $10 AND id < $11)`
 		args = append(args, at, id)
-		query += ` ORDER BY created_at DESC, id DESC LIMIT $11`
+		query += ` ORDER BY created_at DESC, id DESC LIMIT $12`
 		args = append(args, f.Limit+1)
 	} else {
-		query += ` ORDER BY created_at DESC, id DESC LIMIT $9 OFFSET $10`
+		query += ` ORDER BY created_at DESC, id DESC LIMIT $10 OFFSET $11`
 		args = append(args, f.Limit+1, f.Offset)
 	}
 	result, err := s.db.Read().QueryContext(ctx, query, args...)
@@ -118,7 +119,7 @@ func (s *Executions) request(ctx context.Context, workspaceID, id, update string
 func (s *Executions) Delete(ctx context.Context, workspaceID, id string) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, `DELETE FROM executions WHERE id = $1 AND workspace_id = $2 AND status IN ('completed', 'failed', 'cancelled')
-			AND NOT EXISTS (SELECT 1 FROM follow_ups WHERE source_id = $1)`, id, workspaceID)
+			AND trigger_type <> 'split' AND NOT EXISTS (SELECT 1 FROM follow_ups WHERE source_id = $1)`, id, workspaceID)
 		if err != nil {
 			return err
 		}
@@ -126,7 +127,7 @@ func (s *Executions) Delete(ctx context.Context, workspaceID, id string) error {
 			if err != nil {
 				return err
 			}
-			return fault.New(fault.Conflict, "only finished executions can be deleted, and not while their end starts another: cancel it first, or try again in a moment")
+			return fault.New(fault.Conflict, "only finished executions can be deleted, the shares of a split only with their parent, and none while its end starts another: cancel it first, or try again in a moment")
 		}
 		return removeParts(ctx, tx, id)
 	})

@@ -195,6 +195,11 @@ func (s *Executions) NodeRuns(ctx context.Context, workspaceID, id, iteration st
 	return s.nodeRuns(ctx, nodeSelect+` AND n.iteration = $3`, workspaceID, id, iteration)
 }
 
+// Waiting implements execution.Journal.
+func (s *Executions) Waiting(ctx context.Context, workspaceID, id string) ([]execution.NodeRun, error) {
+	return s.nodeRuns(ctx, nodeSelect+` AND n.status = 'waiting'`, workspaceID, id)
+}
+
 // Rounds implements execution.Journal.
 func (s *Executions) Rounds(ctx context.Context, workspaceID, id, nodeID, iteration, after string, limit int) ([]execution.NodeRun, string, error) {
 	prefix := ""

@@ -321,7 +321,7 @@ func (b *bulk) create(e *execution.New) execution.Ticket {
 		b.step(x.ID, &e.ReuseSteps[i])
 	}
 	b.pack(x.ID, e.Events)
-	return execution.Ticket{ID: x.ID, WorkspaceID: x.WorkspaceID, Priority: x.Priority, At: x.ScheduledAt}
+	return execution.Ticket{ID: x.ID, WorkspaceID: x.WorkspaceID, Priority: x.Priority, At: x.ScheduledAt, For: e.For}
 }
 
 // special reports whether an execution has more than most have.

@@ -13,8 +13,8 @@ import (
 // followUps writes down, in the transaction that ends executions, which others
 // their ends call for: those of listeners, and error workflows. A workflow is
 // never called by the end of its own execution; executions that an event has
-// started call only listeners that name their workflow; and nothing is called
-// below execution.MaxChain.
+// started call only listeners that name their workflow; shares of splits call
+// nothing; and nothing is called below execution.MaxChain.
 func (b *bulk) followUps(ctx context.Context, ends []*execution.Commit, now time.Time) (any bool, err error) {
 	if len(ends) == 0 {
 		return false, nil
@@ -30,7 +30,7 @@ func (b *bulk) followUps(ctx context.Context, ends []*execution.Commit, now time
 				SELECT l.id || ' ' || e.id, e.workspace_id, e.id, l.workflow_id, l.version, l.node_id, $1
 				FROM executions e JOIN listeners l ON l.workspace_id = e.workspace_id AND l.event = $2 AND l.workflow_id <> e.workflow_id
 					AND (l.subject = e.workflow_id OR l.subject = '' AND e.trigger_type <> 'event')
-				WHERE e.id = $3 AND e.depth < $4 ON CONFLICT (id) DO NOTHING`, ms(now), event, c.ExecutionID, execution.MaxChain)
+				WHERE e.id = $3 AND e.depth < $4 AND e.trigger_type <> 'split' ON CONFLICT (id) DO NOTHING`, ms(now), event, c.ExecutionID, execution.MaxChain)
 			if err != nil {
 				return any, err
 			}

@@ -69,6 +69,15 @@ func (s *Executions) Claim(ctx context.Context, id, worker string) (*execution.E
 	return nil, fault.New(fault.Conflict, "another worker runs this execution")
 }
 
+// Workers implements execution.Journal.
+func (s *Executions) Workers(ctx context.Context) ([]string, error) {
+	if s.db.Dialect() == SQLite {
+		return nil, nil
+	}
+	ids, err := scanIDs(s.db.Read().QueryContext(ctx, `SELECT id FROM workers WHERE expires_at > `+databaseNow+` AND ',' || queues || ',' LIKE '%,default,%' ORDER BY id LIMIT 1000`))
+	return ids, explain(err)
+}
+
 // claimAll takes the executions that the group wishes for.
 func claimAll(ctx context.Context, tx *sql.Tx, group []*writing) error {
 	wishes := map[string]map[string]*claiming{} // by worker and execution

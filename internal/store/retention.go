@@ -66,8 +66,8 @@ func (s *Retention) Scopes(ctx context.Context) (workflows map[string]int, works
 }
 
 // ended narrows to executions that are over since before $2 and whose end
-// starts no other any more.
-const ended = ` AND e.created_at < $2 AND e.completed_at > 0 AND e.completed_at < $2 AND e.status IN ('completed', 'failed', 'cancelled')
+// starts no other any more. Shares go with the execution of their split.
+const ended = ` AND (e.trigger_type <> 'split' OR NOT EXISTS (SELECT 1 FROM executions p WHERE p.id = e.parent_id)) AND e.created_at < $2 AND e.completed_at > 0 AND e.completed_at < $2 AND e.status IN ('completed', 'failed', 'cancelled')
 	AND NOT EXISTS (SELECT 1 FROM follow_ups f WHERE f.source_id = e.id)`
 
 // OfWorkflow removes executions of a workflow that ended before the moment.
@@ -103,8 +103,19 @@ func (s *Retention) remove(ctx context.Context, selection string, args ...any) (
 	return n, err
 }
 
-// removeParts removes what belongs to an execution beside its row.
+// removeParts removes what belongs to an execution beside its row, the shares of
+// its splits with it.
 func removeParts(ctx context.Context, tx *sql.Tx, id string) error {
+	found, err := tx.QueryContext(ctx, `DELETE FROM executions WHERE parent_id <> '' AND parent_id = $1 AND trigger_type = 'split' RETURNING id`, id)
+	shares, err := collect(found, err, func(row scanner) (id string, err error) { return id, row.Scan(&id) })
+	if err != nil {
+		return err
+	}
+	for _, share := range shares {
+		if err := removeParts(ctx, tx, share); err != nil {
+			return err
+		}
+	}
 	for _, table := range []string{"ask_approvers", "letters"} {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE ask_id IN (SELECT id FROM asks WHERE execution_id = $1)`, id); err != nil {
 			return err

@@ -14,10 +14,13 @@ import (
 // Queue is the part of a job queue that leases need beside Enqueue.
 type Queue interface {
 	Enqueuer
-	// Withdraw removes the entries that the workers had begun with, and with
-	// unknown also those of workers that no row of workers names. It returns
-	// which executions they were for.
+	// Withdraw removes the entries that the workers had begun with or that are
+	// for them, and with unknown also those of workers that no row of workers
+	// names. It returns which executions they were for.
 	Withdraw(ctx context.Context, tx *sql.Tx, workers []string, unknown bool) ([]execution.Ticket, error)
+	// Unaddress removes the entries that are for the worker and that it has not
+	// begun with, and returns which executions they were for.
+	Unaddress(ctx context.Context, tx *sql.Tx, worker string) ([]execution.Ticket, error)
 	// Entries is a query for the ids of executions that have an entry.
 	Entries() string
 }
@@ -133,6 +136,20 @@ func (l *Leases) Leave(ctx context.Context, worker string) error {
 		}
 		_, err := l.release(ctx, tx, []string{worker}, false)
 		return err
+	})
+}
+
+// Retire leaves to others what is for a worker that takes nothing more.
+func (l *Leases) Retire(ctx context.Context, worker string) error {
+	return l.db.Write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE workers SET queues = '' WHERE id = $1`, worker); err != nil {
+			return err
+		}
+		tickets, err := l.queue.Unaddress(ctx, tx, worker)
+		if err != nil || len(tickets) == 0 {
+			return err
+		}
+		return l.queue.Enqueue(ctx, tx, tickets)
 	})
 }
 

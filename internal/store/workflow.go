@@ -209,7 +209,7 @@ func (s *Workflows) List(ctx context.Context, workspaceID string, f workflow.Fil
 	paged := append(slices.Clone(args), f.Limit, f.Offset)
 	rows, err := s.db.Read().QueryContext(ctx, `SELECT w.id, w.workspace_id, w.user_id, w.name, w.description, w.status, w.tags, w.version, w.published_version,
 		w.parent_workflow_id, w.node_count, w.trigger_kinds, w.created_at, w.updated_at,
-		(SELECT e.id || ' ' || e.status || ' ' || CAST(e.created_at AS TEXT) FROM executions e WHERE e.workflow_id = w.id ORDER BY e.created_at DESC LIMIT 1)
+		(SELECT e.id || ' ' || e.status || ' ' || CAST(e.created_at AS TEXT) FROM executions e WHERE e.workflow_id = w.id AND e.trigger_type <> 'split' ORDER BY e.created_at DESC LIMIT 1)
 		FROM workflows w`+where+` ORDER BY `+order+` LIMIT $`+strconv.Itoa(len(paged)-1)+` OFFSET $`+strconv.Itoa(len(paged)), paged...)
 	items, err := collect(rows, err, scanSummary)
 	if err != nil {

@@ -64,6 +64,7 @@ func (q *Queue) Enqueue(ctx context.Context, tx *sql.Tx, tickets []execution.Tic
 	now := time.Now()
 	var jobs []river.InsertManyParams
 	var wake time.Time
+	addressed := map[string]bool{}
 	for _, t := range tickets {
 		if t.At.After(now) {
 			if wake.IsZero() || t.At.Before(wake) {
@@ -71,7 +72,12 @@ func (q *Queue) Enqueue(ctx context.Context, tx *sql.Tx, tickets []execution.Tic
 			}
 			continue
 		}
-		jobs = append(jobs, river.InsertManyParams{Args: job{ID: t.ID, Workspace: t.WorkspaceID}, InsertOpts: &river.InsertOpts{Priority: priority(t.Priority), MaxAttempts: maxAttempts}})
+		opts := &river.InsertOpts{Priority: priority(t.Priority), MaxAttempts: maxAttempts}
+		if t.For != "" {
+			opts.Queue = personal(t.For)
+			addressed[opts.Queue] = true
+		}
+		jobs = append(jobs, river.InsertManyParams{Args: job{ID: t.ID, Workspace: t.WorkspaceID}, InsertOpts: opts})
 	}
 	if !wake.IsZero() {
 		if err := notify(ctx, tx, "wake "+strconv.FormatInt(wake.UnixMilli(), 10)); err != nil {
@@ -85,17 +91,24 @@ func (q *Queue) Enqueue(ctx context.Context, tx *sql.Tx, tickets []execution.Tic
 	if _, err := q.client.InsertManyFastTx(ctx, tx, jobs); err != nil {
 		return fmt.Errorf("insert jobs: %w", err)
 	}
-	if !again {
-		return nil
-	}
 	// River notifies once per cooldown, counted from the insert. A transaction
 	// that commits after the workers have answered the last notification would
 	// wait for their next poll.
-	if _, err := tx.ExecContext(ctx, `SELECT pg_notify(current_schema() || '.river_insert', '{"queue": "`+river.QueueDefault+`"}')`); err != nil {
-		return fmt.Errorf("notify workers: %w", err)
+	if again {
+		addressed[river.QueueDefault] = true
+	}
+	for queue := range addressed {
+		if _, err := tx.ExecContext(ctx, `SELECT pg_notify(current_schema() || '.river_insert', $1)`, `{"queue": "`+queue+`"}`); err != nil {
+			return fmt.Errorf("notify workers: %w", err)
+		}
 	}
 	return nil
 }
+
+// personal is the queue of what is for one worker.
+func personal(worker string) string { return personalPrefix + worker }
+
+const personalPrefix = "worker-"
 
 // quiet reports whether River may keep quiet about an insert at this time.
 func (q *Queue) quiet(now time.Time) bool {
@@ -134,13 +147,30 @@ func notify(ctx context.Context, tx *sql.Tx, payload string) error {
 	return nil
 }
 
-const withdrawSQL = `DELETE FROM river_job WHERE kind = 'execution' AND state = 'running' AND (attempted_by[array_length(attempted_by, 1)] = ANY($1)
-	OR $2 AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = attempted_by[array_length(attempted_by, 1)]))
+const withdrawSQL = `DELETE FROM river_job WHERE kind = 'execution' AND (
+	state = 'running' AND (attempted_by[array_length(attempted_by, 1)] = ANY($1)
+		OR $2 AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = attempted_by[array_length(attempted_by, 1)]))
+	OR state IN ('available', 'retryable', 'scheduled') AND (queue = ANY($3)
+		OR $2 AND queue LIKE '` + personalPrefix + `%' AND NOT EXISTS (SELECT 1 FROM workers w WHERE '` + personalPrefix + `' || w.id = queue)))
 	RETURNING args->>'id', args->>'workspace', priority`
 
 // Withdraw implements store.Queue.
 func (q *Queue) Withdraw(ctx context.Context, tx *sql.Tx, workers []string, unknown bool) ([]execution.Ticket, error) {
-	result, err := tx.QueryContext(ctx, withdrawSQL, workers, unknown)
+	queues := make([]string, len(workers))
+	for i, w := range workers {
+		queues[i] = personal(w)
+	}
+	return withdrawn(tx.QueryContext(ctx, withdrawSQL, workers, unknown, queues))
+}
+
+// Unaddress implements store.Queue.
+func (q *Queue) Unaddress(ctx context.Context, tx *sql.Tx, worker string) ([]execution.Ticket, error) {
+	return withdrawn(tx.QueryContext(ctx, `DELETE FROM river_job WHERE kind = 'execution' AND state IN ('available', 'retryable', 'scheduled') AND queue = $1
+		RETURNING args->>'id', args->>'workspace', priority`, personal(worker)))
+}
+
+// withdrawn reads the tickets of jobs.
+func withdrawn(result *sql.Rows, err error) ([]execution.Ticket, error) {
 	if err != nil {
 		return nil, err
 	}

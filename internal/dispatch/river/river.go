@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ import (
 type Leases interface {
 	Register(ctx context.Context, w execution.Worker) error
 	Heartbeat(ctx context.Context, w execution.Worker, limit int) ([]execution.Held, error)
+	Retire(ctx context.Context, worker string) error
 	Leave(ctx context.Context, worker string) error
 	TakeOver(ctx context.Context) (silent []string, executions int, err error)
 	Look(ctx context.Context, tickets []execution.Ticket) error
@@ -69,6 +71,9 @@ func (c *Config) fill() {
 	set(&c.Worker.Lease, 10*time.Second)
 	set(&c.MaxActive, 512)
 	set(&c.MaxGuests, max(c.MaxActive/4, 1))
+	if len(c.Worker.Queues) == 0 {
+		c.Worker.Queues = []string{river.QueueDefault}
+	}
 	set(&c.Beat, c.Worker.Lease/5)
 	set(&c.Retry, time.Second)
 	set(&c.Look, 5*time.Second)
@@ -197,6 +202,9 @@ func (d *Dispatcher) Run(ctx, drain context.Context, engine Engine) (err error) 
 	parts.Go(func() { d.lead(ctx, pool) })
 	<-ctx.Done()
 	d.become(leaving)
+	if err := d.limited(after, func(ctx context.Context) error { return d.leases.Retire(ctx, d.cfg.Worker.ID) }); err != nil {
+		d.cfg.Log.Warn("could not give back what was for this worker: others get it when it has signed off", "error", err)
+	}
 	close(d.leave)
 	defer d.home.Wait()
 	return client.Stop(after) // what runs is bounded by drain
@@ -251,8 +259,8 @@ func (d *Dispatcher) client(pool *pgxpool.Pool) (*river.Client[pgx.Tx], error) {
 	for _, name := range d.cfg.Worker.Queues {
 		queues[name] = river.QueueConfig{MaxWorkers: d.cfg.MaxActive}
 	}
-	if len(queues) == 0 {
-		queues[river.QueueDefault] = river.QueueConfig{MaxWorkers: d.cfg.MaxActive}
+	if slices.Contains(d.cfg.Worker.Queues, river.QueueDefault) {
+		queues[personal(d.cfg.Worker.ID)] = river.QueueConfig{MaxWorkers: d.cfg.MaxActive}
 	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{d: d})

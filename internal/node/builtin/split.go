@@ -18,7 +18,8 @@ func split() node.Type {
 		Description: "Runs the nodes inside it for all items of a list at the same time.",
 		Container:   true, Instant: true, Risk: node.RiskLow,
 		Docs: `One branch per item, side by side: for fan-outs where the order of work does not matter. Answers
-` + "`{items, errors}`" + ` in the items' order, like a loop.
+` + "`{items, errors}`" + ` in the items' order, like a loop. Where several workers share a database, a list of 100 items or more
+is divided between all of them.
 
 ` + "```yaml" + `
 - {id: each, kind: split, config: {items: "{{ trigger.customers }}", parallel: 50}}
@@ -29,6 +30,6 @@ func split() node.Type {
 		if err != nil {
 			return node.Result{}, err
 		}
-		return node.Each(node.Iteration{Items: items, Parallel: max(1, cfg.Parallel), ContinueOnError: cfg.OnItemError == "continue"}), nil
+		return node.Each(node.Iteration{Items: items, Parallel: max(1, cfg.Parallel), ContinueOnError: cfg.OnItemError == "continue", Spread: true}), nil
 	})
 }
