@@ -142,3 +142,30 @@ connections: [{source: start, target: count}, {source: count, target: last}]
 	s.expectStatus(done, execution.Completed)
 	expectJSON(t, done.Output, fmt.Sprintf(`{"n": 1500, "last": %d}`, 1499))
 }
+
+// What is cut off by the end of its process has not come to rest: written down
+// as waiting, nobody would take it up again.
+func TestAnExecutionThatIsCutOffIsNotTakenForWaiting(t *testing.T) {
+	s := start(t, storetest.SQLite(t), newProbes(), nil)
+	id := s.define(`
+name: cut
+nodes:
+  - {id: start, kind: manual-trigger}
+  - {id: count, kind: loop, config: {while: "index < 100000", max_items: 100000}}
+  - {id: work, kind: set, parent_id: count, config: {values: {n: "{{ index }}"}}}
+connections: [{source: start, target: count}]
+`)
+	for range 30 {
+		x := execution.Execution{ID: newID(), WorkspaceID: "w", WorkflowID: id, WorkflowName: id, WorkflowVersion: 1, Status: execution.Pending,
+			TriggerType: "manual", TriggerData: []byte("{}"), CreatedAt: time.Now(), Epoch: 1, Worker: "local"}
+		if _, _, err := s.store.Create(t.Context(), execution.New{Execution: x}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cut := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		_, _ = s.eng.Execute(ctx, execution.Ticket{ID: x.ID, WorkspaceID: "w", Fresh: &x})
+		cut()
+		if got := s.find(x.ID); got.Status == execution.Waiting {
+			t.Fatal("it is written down as waiting, for nothing")
+		}
+	}
+}

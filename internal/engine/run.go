@@ -145,6 +145,9 @@ func (r *run) execute(ctx context.Context, fresh bool) (wake time.Time, err erro
 			}
 			continue
 		}
+		if err := ctx.Err(); err != nil {
+			return time.Time{}, err // cut off is not at rest
+		}
 		if rest, until := r.atRest(); rest {
 			return r.park(ctx, until)
 		}
