@@ -117,7 +117,7 @@ func (d *Dispatcher) fly(f *flight) error {
 		wake, err := d.engine.Execute(f.ctx, f.ticket)
 		f.ticket.Fresh = nil
 		switch {
-		case f.ctx.Err() != nil: // cut off: what is not committed is done again
+		case err != nil && f.ctx.Err() != nil: // cut off: what is not committed is done again
 			d.land(f, true)
 			return river.JobSnooze(d.shyness())
 		case err != nil:
