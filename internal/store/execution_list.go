@@ -13,48 +13,66 @@ import (
 	"agentstudio/internal/fault"
 )
 
+// listedSelect leaves out what lists do not show: it can be large.
+var listedSelect = `SELECT ` + strings.NewReplacer("trigger_data, output, output_ref, response,", "'', '', '', '',").Replace(strings.Join(strings.Fields(executionFields), " ")) + ` FROM executions`
+
 // List implements execution.Store.
 func (s *Executions) List(ctx context.Context, workspaceID string, f execution.Filter) (execution.Page, error) {
-	where := ` WHERE workspace_id = $1 AND ($2 = '' OR workflow_id = $2) AND ($3 = '' OR status = $3) AND ($4 = '' OR trigger_type = $4)
-		AND (CAST($5 AS BIGINT) = 0 OR created_at >= $5) AND (CAST($6 AS BIGINT) = 0 OR created_at < $6) AND ($7 = '' OR id = $7 OR lower(workflow_name) LIKE $8 ESCAPE '\')
-		AND ($9 = '' AND (trigger_type <> 'split' OR $4 = 'split') OR parent_id <> '' AND parent_id = $9)`
-	args := []any{workspaceID, f.WorkflowID, string(f.Status), f.TriggerType, millis(f.From), millis(f.To), f.Query, "%" + literal(f.Query) + "%", f.ParentID}
 	var page execution.Page
-	if err := s.db.Read().QueryRowContext(ctx, `SELECT count(*) FROM executions`+where, args...).Scan(&page.Total); err != nil {
-		return page, explain(err)
+	var wanted conditions
+	wanted.add(`workspace_id = ?`, workspaceID)
+	if f.WorkflowID != "" {
+		wanted.add(`workflow_id = ?`, f.WorkflowID)
 	}
-	query := executionSelect + where
+	if f.Status != "" {
+		wanted.add(`status = ?`, string(f.Status))
+	}
+	if f.TriggerType != "" {
+		wanted.add(`trigger_type = ?`, f.TriggerType)
+	}
+	switch {
+	case f.ParentID != "":
+		wanted.add(`parent_id <> '' AND parent_id = ?`, f.ParentID)
+	case f.TriggerType == "":
+		wanted.add(`trigger_type <> 'split'`)
+	}
+	if !f.From.IsZero() {
+		wanted.add(`created_at >= ?`, millis(f.From))
+	}
+	if !f.To.IsZero() {
+		wanted.add(`created_at < ?`, millis(f.To))
+	}
+	if f.Query != "" {
+		wanted.add(`(id = ? OR lower(workflow_name) LIKE ? ESCAPE '\')`, f.Query, "%"+literal(f.Query)+"%")
+	}
+	all := wanted
 	if f.Cursor != "" {
 		at, id, err := readCursor(f.Cursor)
 		if err != nil {
 			return page, err
 		}
-		query += ` AND (created_at < $10 OR created_at = $10 AND id < $11)`
-		args = append(args, at, id)
-		query += ` ORDER BY created_at DESC, id DESC LIMIT $12`
-		args = append(args, f.Limit+1)
-	} else {
-		query += ` ORDER BY created_at DESC, id DESC LIMIT $10 OFFSET $11`
-		args = append(args, f.Limit+1, f.Offset)
+		wanted.add(`(created_at < ? OR created_at = ? AND id < ?)`, at, at, id)
+		f.Offset = 0
 	}
-	result, err := s.db.Read().QueryContext(ctx, query, args...)
-	if err != nil {
-		return page, explain(err)
+	text, args := wanted.page(f.Limit+1, f.Offset, ` ORDER BY created_at DESC, id DESC`)
+	result, err := s.db.Read().QueryContext(ctx, listedSelect+text, args...)
+	if page.Items, err = collect(result, err, func(row scanner) (*execution.Execution, error) {
+		x, _, err := scanExecution(row)
+		return x, err
+	}); err != nil {
+		return page, err
 	}
-	defer func() { _ = result.Close() }()
-	for result.Next() {
-		x, _, err := scanExecution(result)
-		if err != nil {
-			return page, err
-		}
-		page.Items = append(page.Items, x)
-	}
-	if len(page.Items) > f.Limit {
+	found := len(page.Items)
+	if found > f.Limit {
 		page.Items = page.Items[:f.Limit]
 		last := page.Items[f.Limit-1]
 		page.NextCursor = writeCursor(millis(last.CreatedAt), last.ID)
 	}
-	return page, explain(result.Err())
+	if f.Cursor != "" {
+		found = f.Limit + 1 // there was something before it: count
+	}
+	page.Total, err = s.db.total(ctx, found, f.Limit+1, f.Offset, `SELECT count(*) FROM executions`+all.where(), all.args...)
+	return page, err
 }
 
 // literal escapes the wildcards of LIKE, for lower-case comparison.

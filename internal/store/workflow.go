@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -191,32 +190,42 @@ func (s *Workflows) Find(ctx context.Context, workspaceID, id string) (*workflow
 
 // List implements workflow.Store.
 func (s *Workflows) List(ctx context.Context, workspaceID string, f workflow.Filter) ([]workflow.Summary, int, error) {
-	where := ` WHERE w.workspace_id = $1 AND ($2 = '' OR w.status = $2) AND w.search LIKE $3 ESCAPE '\'`
-	args := []any{workspaceID, string(f.Status), "%" + literal(f.Query) + "%"}
+	var wanted conditions
+	wanted.add(`w.workspace_id = ?`, workspaceID)
+	if f.Status != "" {
+		wanted.add(`w.status = ?`, string(f.Status))
+	}
+	if f.Query != "" {
+		wanted.add(`w.search LIKE ? ESCAPE '\'`, "%"+literal(f.Query)+"%")
+	}
 	if len(f.Tags) > 0 {
-		marks := make([]string, len(f.Tags))
-		for i, tag := range f.Tags {
-			args = append(args, tag)
-			marks[i] = "$" + strconv.Itoa(len(args))
-		}
-		where += ` AND EXISTS (SELECT 1 FROM workflow_tags t WHERE t.workflow_id = w.id AND t.tag IN (` + strings.Join(marks, ", ") + `))`
+		wanted.add(`EXISTS (SELECT 1 FROM workflow_tags t WHERE t.workflow_id = w.id AND t.tag IN (`+strings.TrimSuffix(strings.Repeat("?, ", len(f.Tags)), ", ")+`))`, anySlice(f.Tags)...)
 	}
 	order, known := map[string]string{"": "w.updated_at DESC, w.id DESC", "-updated_at": "w.updated_at DESC, w.id DESC", "updated_at": "w.updated_at, w.id",
 		"-created_at": "w.created_at DESC, w.id DESC", "created_at": "w.created_at, w.id", "name": "lower(w.name), w.id", "-name": "lower(w.name) DESC, w.id DESC"}[f.Sort]
 	if !known {
 		return nil, 0, fault.InvalidInput(fault.Detail{Location: "query.sort", Code: "unknown", Message: "sort is updated_at, created_at or name, with a minus for the other way round", Value: f.Sort})
 	}
-	paged := append(slices.Clone(args), f.Limit, f.Offset)
+	// The page first: what is joined to a row is looked up for the page alone.
+	page, args := wanted.page(f.Limit, f.Offset, ` ORDER BY `+order)
 	rows, err := s.db.Read().QueryContext(ctx, `SELECT w.id, w.workspace_id, w.user_id, w.name, w.description, w.status, w.tags, w.version, w.published_version,
 		w.parent_workflow_id, w.node_count, w.trigger_kinds, w.created_at, w.updated_at,
 		(SELECT e.id || ' ' || e.status || ' ' || CAST(e.created_at AS TEXT) FROM executions e WHERE e.workflow_id = w.id AND e.trigger_type <> 'split' ORDER BY e.created_at DESC LIMIT 1)
-		FROM workflows w`+where+` ORDER BY `+order+` LIMIT $`+strconv.Itoa(len(paged)-1)+` OFFSET $`+strconv.Itoa(len(paged)), paged...)
+		FROM (SELECT * FROM workflows w`+page+`) w ORDER BY `+order, args...)
 	items, err := collect(rows, err, scanSummary)
 	if err != nil {
 		return nil, 0, err
 	}
-	total, err := s.db.total(ctx, len(items), f.Limit, f.Offset, `SELECT count(*) FROM workflows w`+where, args...)
+	total, err := s.db.total(ctx, len(items), f.Limit, f.Offset, `SELECT count(*) FROM workflows w`+wanted.where(), wanted.args...)
 	return items, total, err
+}
+
+func anySlice(texts []string) []any {
+	out := make([]any, len(texts))
+	for i, t := range texts {
+		out[i] = t
+	}
+	return out
 }
 
 func scanSummary(row scanner) (w workflow.Summary, err error) {
