@@ -25,12 +25,13 @@ func main() {
 	executions := flag.Int("executions", 4000, "executions of the chain at saturation")
 	calls := flag.Int("calls", 4000, "calls of the webhook")
 	crowd := flag.Int("waiting", 0, "measure only so many executions that wait, and their timers")
+	items := flag.Int("items", 0, "measure only a loop over so many items of five nodes each, in thousands of a thousand")
 	only := flag.String("only", "", "measure only this: latency, chain, children, webhook, fan-out or waiting")
 	database := flag.String("database", "", "address of an empty PostgreSQL database on this machine; SQLite when empty")
 	flag.Parse()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Minute)
 	defer cancel()
-	if err := run(ctx, os.Stdout, studio.Options{Binary: *binary}, *database, *only, *executions, *calls, *crowd); err != nil {
+	if err := run(ctx, os.Stdout, studio.Options{Binary: *binary}, *database, *only, *executions, *calls, *crowd, *items); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -45,7 +46,7 @@ type measure struct {
 // figure is one line of the table.
 type figure struct{ what, measured, target string }
 
-func run(ctx context.Context, out io.Writer, o studio.Options, database, only string, executions, calls, crowd int) (err error) {
+func run(ctx context.Context, out io.Writer, o studio.Options, database, only string, executions, calls, crowd, items int) (err error) {
 	if o.Dir, err = os.MkdirTemp("", "studio-bench-"); err != nil {
 		return err
 	}
@@ -69,6 +70,9 @@ func run(ctx context.Context, out io.Writer, o studio.Options, database, only st
 		{"webhook", b.webhook(calls)}, {"fan-out", b.fanOut}, {"waiting", b.waiting}}
 	if crowd > 0 {
 		measures = []measure{{"idle", b.idle}, {"crowd", b.crowd(crowd)}}
+	}
+	if items > 0 {
+		measures = []measure{{"items", b.items(items)}}
 	}
 	for _, m := range measures {
 		if only != "" && m.name != only {
