@@ -52,7 +52,7 @@ func mayImport() map[string]string {
 		"store":          adapter,
 		"api":            adapter,
 		"mail":           "fault",
-		"outbound":       "fault",
+		"outbound":       "fault limit",
 		"sandbox":        "fault",
 		"demo":           "fault",
 		"blob":           "fault",

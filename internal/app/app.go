@@ -66,6 +66,7 @@ type App struct {
 	local    *memory.Bus // what Bus carries within this process
 	carry    func(context.Context) error
 	limiter  api.Limiter
+	outbound outbound.Limiter // of what goes out; shared by all processes
 	redis    []*redis.Client
 	cfg      config.Config
 	opts     Options
@@ -126,13 +127,17 @@ func (a *App) wire(secrets [][]byte) error {
 		return err
 	}
 	a.Workspaces = workspace.NewService(store.NewWorkspaces(a.db), a.opts.Mailer, workspace.Config{PublicURL: a.cfg.PublicURL})
-	web, err := outbound.New(outbound.Config{Allow: a.cfg.AllowPrivate})
+	limits, err := outboundLimits(a.cfg)
+	if err != nil {
+		return err
+	}
+	web, err := outbound.New(outbound.Config{Allow: a.cfg.AllowPrivate, Limits: limits, Limiter: a.outbound, Log: a.opts.Log})
 	if err != nil {
 		return err
 	}
 	a.outside = web
 	a.usage = newUsageWriter(store.NewUsage(a.db), a.opts.Log)
-	if a.Models, err = models(a.cfg, a.usage); err != nil {
+	if a.Models, err = models(a.cfg, a.usage, web); err != nil {
 		return err
 	}
 	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)

@@ -44,6 +44,7 @@ type Config struct {
 	LimitVerify      Rate     `group:"Limits" env:"STUDIO_LIMIT_VERIFY" default:"10/15m" help:"Sign-in codes tried for one mail address from one IP address, or off."`
 	LimitAI          Rate     `group:"Limits" name:"limit-ai" env:"STUDIO_LIMIT_AI" default:"100/1h" help:"Model calls of one user through the tools API, or off."`
 	LimitWebhook     Rate     `group:"Limits" env:"STUDIO_LIMIT_WEBHOOK" default:"600/1m" help:"Calls of one workflow's webhooks, or off."`
+	OutboundLimits   []string `group:"Limits" env:"STUDIO_OUTBOUND_LIMITS" help:"How often hosts may be called, and credentials used, by all processes together: api.example.com=10/s,*.slow.org=100/1m,credential:crm=5/s. The most exact pattern counts for a host; off lifts a wider one."`
 	SMTPURL          Secret   `group:"Mail" name:"smtp-url" env:"SMTP_URL" help:"smtp://user:pass@host:port or smtps://… Empty: letters are printed to the log."`
 	SendGridAPIKey   Secret   `group:"Mail" name:"sendgrid-api-key" env:"SENDGRID_API_KEY" help:"Sends letters through SendGrid when no SMTP server is set."`
 	EmailFrom        string   `group:"Mail" env:"EMAIL_FROM" default:"Agent Studio <studio@localhost>" help:"Sender of letters."`
@@ -85,6 +86,9 @@ func (c *Config) Complete() error {
 		faults = append(faults, err)
 	}
 	if _, err := c.Endpoints(); err != nil {
+		faults = append(faults, err)
+	}
+	if _, err := c.Outbound(); err != nil {
 		faults = append(faults, err)
 	}
 	if c.Engine == "off" && c.DatabaseURL == "" {
