@@ -53,6 +53,7 @@ func mayImport() map[string]string {
 		"api":            adapter,
 		"mail":           "fault",
 		"outbound":       "fault limit",
+		"metrics":        "execution usage",
 		"sandbox":        "fault",
 		"demo":           "fault",
 		"blob":           "fault",

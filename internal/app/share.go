@@ -47,7 +47,7 @@ func (a *App) share() error {
 	bus := busredis.New(events, a.local, fallback, busredis.Config{Log: a.opts.Log})
 	a.Bus, a.carry = bus, bus.Run
 	shared := limitredis.New(counts, local, limitredis.Config{Log: a.opts.Log})
-	a.limiter, a.outbound = shared, shared
+	a.limiter, a.outbound, a.alone = shared, shared, shared.Down
 	return nil
 }
 

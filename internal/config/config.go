@@ -37,6 +37,7 @@ type Config struct {
 	AllowedOrigins   []string `group:"Security" env:"STUDIO_ALLOWED_ORIGINS" help:"Web origins, beside its own, whose pages may call the API."`
 	TrustedProxies   []string `group:"Security" env:"STUDIO_TRUSTED_PROXIES" help:"Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed."`
 	AllowPrivate     []string `group:"Security" name:"allow-private-networks" env:"STUDIO_ALLOW_PRIVATE_NETWORKS" help:"host:port pairs or CIDR ranges inside private networks that workflows and agents may reach."`
+	MetricsToken     Secret   `group:"Security" env:"STUDIO_METRICS_TOKEN" help:"What a reader of /metrics shows as a bearer token, 16 characters or more. Empty: only programs on the same machine may read. Set one where a proxy runs on this machine."`
 	LimitAPI         Rate     `group:"Limits" env:"STUDIO_LIMIT_API" default:"1000/1h" help:"API requests of one user, or off."`
 	LimitAnonymous   Rate     `group:"Limits" env:"STUDIO_LIMIT_ANONYMOUS" default:"60/1m" help:"Requests of one address that is not signed in, or off."`
 	LimitCodeAddress Rate     `group:"Limits" env:"STUDIO_LIMIT_CODE_ADDRESS" default:"5/15m" help:"Sign-in codes asked for by one mail address, or off."`
@@ -81,6 +82,9 @@ func (c *Config) Complete() error {
 		if len(k) < 32 {
 			faults = append(faults, fmt.Errorf("SECRET_KEYS: key %d is shorter than 32 characters", i+1))
 		}
+	}
+	if n := len(c.MetricsToken); n > 0 && n < 16 {
+		faults = append(faults, errors.New("STUDIO_METRICS_TOKEN is shorter than 16 characters"))
 	}
 	if _, err := c.Proxies(); err != nil {
 		faults = append(faults, err)

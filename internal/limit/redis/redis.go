@@ -93,6 +93,13 @@ func (s *Shared) Alone() int64 {
 	return s.alone
 }
 
+// Down reports whether Redis is taken to be gone.
+func (s *Shared) Down() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.down
+}
+
 func (s *Shared) ask(ctx context.Context, key string, r limit.Rate) (limit.Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Within)
 	defer cancel()
