@@ -21,7 +21,7 @@ func TestAWorkerShowsItsMetrics(t *testing.T) {
 	}
 	startWorker(t, []string{"DATABASE_URL=" + storetest.PostgresURL(t), "STUDIO_METRICS_ADDR=" + address})
 	for path, want := range map[string]string{"/healthz": "ok", "/metrics": "\nworkers 1\n"} {
-		request, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+address+path, nil)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,7 +27,7 @@ type families map[string]*dto.MetricFamily
 
 func scrape(t *testing.T, address, token string) families {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), "GET", address+"/metrics", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func metricsMove(t *testing.T, r *replica) {
 			}
 		}
 	}
-	req, err := http.NewRequestWithContext(t.Context(), "GET", r.url+"/metrics", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

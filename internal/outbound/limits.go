@@ -155,7 +155,7 @@ func (l *limits) take(ctx context.Context, key, what string, rate limit.Rate) (t
 	v, err := l.limiter.Take(ctx, "outbound:"+key, even)
 	if err != nil {
 		if ctx.Err() != nil {
-			return 0, nil // whoever calls finds that out by themselves
+			return 0, nil //nolint:nilerr // whoever calls finds that out by themselves
 		}
 		l.log.Warn("limits of outbound calls are counted in this process alone", "error", err)
 		if v, err = l.local.Take(ctx, "outbound:"+key, even); err != nil {
