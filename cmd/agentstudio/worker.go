@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 
@@ -15,11 +16,19 @@ import (
 type workerCmd struct {
 	Queues      []string `env:"STUDIO_QUEUES" default:"default" help:"Job queues to take executions from."`
 	Concurrency int      `env:"STUDIO_CONCURRENCY" default:"0" help:"Executions of each queue in memory at a time. 0: as many as STUDIO_MAX_ACTIVE says."`
+	MetricsAddr string   `env:"STUDIO_METRICS_ADDR" help:"Address to serve /metrics and /healthz on, such as 127.0.0.1:9100. Empty: none."`
 }
 
 // Run runs executions until the program is told to stop.
 func (c *workerCmd) Run(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error) {
-	studio, err := app.Open(ctx, *cfg, app.Options{Version: version, Log: log, Worker: true, Queues: c.Queues, Concurrency: c.Concurrency})
+	options := app.Options{Version: version, Log: log, Worker: true, Queues: c.Queues, Concurrency: c.Concurrency}
+	if c.MetricsAddr != "" {
+		if options.Metrics, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.MetricsAddr); err != nil {
+			return fmt.Errorf("listen on %s: %w (choose another address with --metrics-addr)", c.MetricsAddr, err)
+		}
+		defer func() { _ = options.Metrics.Close() }() // again when the worker has run
+	}
+	studio, err := app.Open(ctx, *cfg, options)
 	if err != nil {
 		return err
 	}

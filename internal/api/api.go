@@ -72,6 +72,10 @@ type Services struct {
 	Links *execution.Links
 	// Models lists the models that can be named; may be nil.
 	Models func() []Model
+	// Metrics answers who may read the metrics; nil: there are none.
+	Metrics http.Handler
+	// Observer counts requests and sockets; nil: nobody does.
+	Observer Observer
 	// Limiter counts requests; nil counts in this process only.
 	Limiter Limiter
 }
@@ -156,7 +160,7 @@ func New(services Services, cfg Config) *Server {
 		s.limiter = limit.NewLocal(cfg.Now)
 	}
 	s.document = sync.OnceValues(s.describe)
-	s.router.Use(middleware.GetHead) // inside: it asks the router
+	s.router.Use(noteRoute, middleware.GetHead) // inside: it asks the router
 	s.router.NotFound(s.notFound)
 	s.router.MethodNotAllowed(s.methodNotAllowed)
 	s.api = s.newHuma()

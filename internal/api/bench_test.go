@@ -3,11 +3,14 @@ package api_test
 import (
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+
+	"agentstudio/internal/api"
 )
 
 // BenchmarkWebhook is a whole synchronous call: three nodes and the answer,
@@ -73,6 +76,31 @@ func BenchmarkReads(b *testing.B) {
 				s.http.Config.Handler.ServeHTTP(w, r)
 				if w.Code != http.StatusOK {
 					b.Fatalf("status %d: %s", w.Code, w.Body)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRead is one small read by somebody who is signed in: whom it costs
+// what to count and log it.
+func BenchmarkRead(b *testing.B) {
+	for name, change := range map[string]func(*api.Config){
+		"silent": func(*api.Config) {},
+		"logged": func(c *api.Config) { c.Log = slog.New(slog.NewJSONHandler(io.Discard, nil)) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := open(b, options{config: func(c *api.Config) { c.Log = slog.New(slog.DiscardHandler); change(c) }})
+			p := s.signIn("a@example.com")
+			request := httptest.NewRequestWithContext(b.Context(), "GET", "/api/v1/workspaces", nil)
+			request.Header.Set("Authorization", "Bearer "+p.token)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				w := httptest.NewRecorder()
+				s.server.ServeHTTP(w, request)
+				if w.Code != http.StatusOK {
+					b.Fatalf("status %d", w.Code)
 				}
 			}
 		})

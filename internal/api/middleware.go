@@ -28,6 +28,7 @@ type call struct {
 	// origin is scheme and host as the caller wrote them.
 	origin string
 	by     access.Actor
+	route  string // the pattern that fits; "" when none does
 }
 
 type callKey struct{}
@@ -45,11 +46,14 @@ type response struct {
 	started time.Time
 	now     func() time.Time
 	status  int
+	written int64
+	lasting bool // a stream or a socket
 }
 
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.status = status
+		w.lasting = status == http.StatusSwitchingProtocols || strings.HasPrefix(w.Header().Get("Content-Type"), eventStream)
 		took := float64(w.now().Sub(w.started).Microseconds()) / 1000
 		w.Header().Set("Server-Timing", "app;dur="+strconv.FormatFloat(took, 'f', 1, 64))
 	}
@@ -60,7 +64,9 @@ func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
-	return w.ResponseWriter.Write(b)
+	n, err := w.ResponseWriter.Write(b)
+	w.written += int64(n)
+	return n, err
 }
 
 // Unwrap lets http.ResponseController flush, hijack and set deadlines.
@@ -77,6 +83,7 @@ func (s *Server) outer(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("X-Request-Id", c.id)
 		s.secure(h, r)
+		defer s.report(out, r, c)
 		defer s.recover(out, r)
 		inner.ServeHTTP(out, r)
 	})

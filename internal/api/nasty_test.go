@@ -102,7 +102,7 @@ func TestPanicsAreToldAsOurFaultAndLoggedOnce(t *testing.T) {
 	if !strings.Contains(a.text("detail"), "quote-me") || strings.Contains(string(a.Body), "nil pointer") {
 		t.Errorf("got %s", a.Body)
 	}
-	if text := log.String(); strings.Count(text, "quote-me") != 1 || !strings.Contains(text, "nil pointer") {
+	if text := log.String(); strings.Count(text, "request_id=quote-me") != 1 || strings.Count(text, "level=ERROR") != 1 || strings.Count(text, "nil pointer") != 1 || strings.Count(text, "msg=request ") != 1 {
 		t.Errorf("the log says %s", text)
 	}
 }

@@ -26,6 +26,9 @@ func (s *Server) systemRoutes() {
 	s.router.Get("/", s.home)
 	s.router.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { s.write(w, "text/plain; charset=utf-8", []byte("ok\n")) })
 	s.router.Get("/readyz", s.readyz)
+	if s.Metrics != nil {
+		s.router.Method(http.MethodGet, "/metrics", s.Metrics)
+	}
 	s.router.Get("/openapi.json", s.openapi("application/json", func(d *document) []byte { return d.json }))
 	s.router.Get("/openapi.yaml", s.openapi("application/yaml", func(d *document) []byte { return d.yaml }))
 	s.router.Get("/schemas/workflow.json", func(w http.ResponseWriter, _ *http.Request) { s.write(w, "application/schema+json", s.Codec.Schema()) })

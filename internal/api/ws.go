@@ -48,6 +48,7 @@ func (s *Server) socket(path, id, summary string, rooms func(by access.Actor, id
 			s.fail(w, r, err)
 			return
 		}
+		callOf(r.Context()).by = by
 		if err := s.accept(w, r, by, renew, rooms(by, chi.URLParam(r, "id"))); err != nil {
 			s.fail(w, r, err)
 		}
@@ -111,6 +112,10 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, by access.Actor,
 	if err != nil { // Accept has answered
 		s.cfg.Log.InfoContext(r.Context(), "socket refused", "request_id", callOf(r.Context()).id, "error", err.Error())
 		return nil
+	}
+	if s.Observer != nil {
+		s.Observer.SocketOpened()
+		defer s.Observer.SocketClosed()
 	}
 	conn.SetReadLimit(maxFrame)
 	after := int64(0)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"agentstudio/internal/execution"
 	"agentstudio/internal/llm"
 	"agentstudio/internal/mail"
+	"agentstudio/internal/metrics"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/outbound"
@@ -47,6 +49,8 @@ type Options struct {
 	// Concurrency is how many executions of each are in memory at a time; 0
 	// takes the configured number.
 	Concurrency int
+	// Metrics is where a worker shows its metrics; nil: nowhere. Work closes it.
+	Metrics net.Listener
 	// Mailer replaces the mail server; nil uses the configured one.
 	Mailer mail.Sender
 }
@@ -66,7 +70,9 @@ type App struct {
 	local    *memory.Bus // what Bus carries within this process
 	carry    func(context.Context) error
 	limiter  api.Limiter
+	outbound outbound.Limiter // of what goes out; shared by all processes
 	redis    []*redis.Client
+	alone    func() bool // whether Redis is gone; nil: there is none
 	cfg      config.Config
 	opts     Options
 	db       *store.DB
@@ -79,6 +85,7 @@ type App struct {
 	retention *retention.Keeper
 	outside   *outbound.Client
 	usage     *usageWriter
+	metrics   *metrics.Metrics
 	running   chan struct{} // closed when Run takes executions
 }
 
@@ -114,6 +121,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (*App, error) {
 	if err := a.share(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	a.metrics = metrics.New(a.sources())
 	if err := a.wire(secrets); err != nil {
 		return nil, errors.Join(err, a.hangUp(), db.Close())
 	}
@@ -126,13 +134,17 @@ func (a *App) wire(secrets [][]byte) error {
 		return err
 	}
 	a.Workspaces = workspace.NewService(store.NewWorkspaces(a.db), a.opts.Mailer, workspace.Config{PublicURL: a.cfg.PublicURL})
-	web, err := outbound.New(outbound.Config{Allow: a.cfg.AllowPrivate})
+	limits, err := outboundLimits(a.cfg)
+	if err != nil {
+		return err
+	}
+	web, err := outbound.New(outbound.Config{Allow: a.cfg.AllowPrivate, Limits: limits, Limiter: a.outbound, Log: a.opts.Log, Waited: a.metrics.OutboundWait})
 	if err != nil {
 		return err
 	}
 	a.outside = web
 	a.usage = newUsageWriter(store.NewUsage(a.db), a.opts.Log)
-	if a.Models, err = models(a.cfg, a.usage); err != nil {
+	if a.Models, err = models(a.cfg, a.metrics.Sink(a.usage), web); err != nil {
 		return err
 	}
 	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)
@@ -143,10 +155,11 @@ func (a *App) wire(secrets [][]byte) error {
 		return err
 	}
 	journal := a.dispatch.journal
+	journal.Observe(a.metrics)
 	a.Executions = execution.NewService(journal, library, a.dispatch.announce, a.local.Brief(),
 		execution.Config{NewID: NewID, Leased: a.dispatch.leased, Host: a.dispatch.host, MaxTrigger: a.cfg.MaxBodyMiB << 20})
 	a.engine = engine.New(journal, library, a.Bus, a.dispatch.announce, journal, engine.Config{Worker: a.dispatch.worker, NewID: NewID, Log: a.opts.Log, Holds: a.dispatch.holds,
-		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second, SplitFrom: a.dispatch.splitFrom, Outcome: a.Executions.Outcome})
+		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second, SplitFrom: a.dispatch.splitFrom, Outcome: a.Executions.Outcome, Observer: a.metrics})
 	a.retention = retention.New(store.NewRetention(a.db), retention.Config{Days: a.cfg.RetentionDays, Log: a.opts.Log})
 	a.links = execution.NewLinks(secrets)
 	a.courier = courier.New(journal, a.opts.Mailer, a.links, courier.Config{PublicURL: a.cfg.PublicURL, Log: a.opts.Log, Asked: journal.Asked()})

@@ -265,6 +265,7 @@ func TestBadSettingsAreRefused(t *testing.T) {
 		"database": func(c *config.Config) { c.DatabaseURL = "mysql://x" },
 		"redis":    func(c *config.Config) { c.RedisURL = "http://:secret@x" },
 		"prices":   func(c *config.Config) { c.ModelPrices = "/none.json" },
+		"outbound": func(c *config.Config) { c.OutboundLimits = []string{"https://x.test=often"} },
 		"key":      func(c *config.Config) { c.SecretKeys = []config.Secret{"short"} },
 	} {
 		cfg := settings(t.TempDir())

@@ -69,7 +69,7 @@ func (a *App) shared() (dispatch, error) {
 	}
 	me := execution.Worker{ID: NewID(), Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Host: host, Version: a.opts.Version, Queues: queues}
 	journal := store.NewExecutions(a.db, queue, a.now)
-	d := river.New(a.cfg.DatabaseURL.Reveal(), store.NewLeases(a.db, queue), river.Config{Worker: me, MaxActive: a.concurrency(), Log: a.opts.Log})
+	d := river.New(a.cfg.DatabaseURL.Reveal(), store.NewLeases(a.db, queue), river.Config{Worker: me, MaxActive: a.concurrency(), Log: a.opts.Log, Observer: a.metrics})
 	out := dispatch{splitFrom: splitFrom, journal: journal, announce: d, worker: me.ID, ready: d.Ready(), holds: d.Holds, host: d.Host,
 		run: func(ctx, drain context.Context, e *engine.Engine) error { return d.Run(ctx, drain, e) }}
 	if a.engineOff() {
@@ -105,6 +105,12 @@ func closed() <-chan struct{} {
 // Work runs executions until ctx ends, without answering calls. started is
 // called once executions are taken.
 func (a *App) Work(ctx context.Context, started func()) error {
+	if a.opts.Metrics != nil {
+		show, stop := context.WithCancel(ctx)
+		shown := make(chan struct{})
+		go func() { defer close(shown); a.showMetrics(show, a.opts.Metrics) }()
+		defer func() { stop(); <-shown }()
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	select {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -9,11 +10,12 @@ import (
 	"agentstudio/internal/llm/anthropic"
 	"agentstudio/internal/llm/openai"
 	"agentstudio/internal/llm/scripted"
+	"agentstudio/internal/outbound"
 	"agentstudio/internal/usage"
 )
 
 // models makes the registry of the model providers that are configured.
-func models(cfg config.Config, sink usage.Sink) (*llm.Registry, error) {
+func models(cfg config.Config, sink usage.Sink, web *outbound.Client) (*llm.Registry, error) {
 	var overrides [][]byte
 	if cfg.ModelPrices != "" {
 		text, err := os.ReadFile(cfg.ModelPrices)
@@ -30,8 +32,26 @@ func models(cfg config.Config, sink usage.Sink) (*llm.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	decorate := func(p llm.Provider) llm.Model { return llm.Retry(llm.Meter(p, sink, prices, nil), llm.RetryConfig{}) }
+	decorate := func(p llm.Provider) llm.Model {
+		return llm.Retry(llm.Meter(paced{p, web}, sink, prices, nil), llm.RetryConfig{})
+	}
 	return llm.NewRegistry(llm.Config{Default: cfg.DefaultAIModel, Decorate: decorate}, providers...), nil
+}
+
+// paced calls a provider in its turn: providers have their own HTTP clients.
+type paced struct {
+	llm.Provider
+	web *outbound.Client
+}
+
+// Generate implements llm.Model.
+func (p paced) Generate(ctx context.Context, req llm.Request, onPart func(llm.Part)) (*llm.Response, error) {
+	if at, ok := p.Provider.(interface{ Address() string }); ok && p.Configured() {
+		if err := p.web.Turn(ctx, at.Address(), ""); err != nil {
+			return nil, err
+		}
+	}
+	return p.Provider.Generate(ctx, req, onPart)
 }
 
 // providers lists the sources of models, the preferred first.

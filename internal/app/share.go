@@ -7,9 +7,11 @@ import (
 
 	buspostgres "agentstudio/internal/bus/postgres"
 	busredis "agentstudio/internal/bus/redis"
+	"agentstudio/internal/config"
 	"agentstudio/internal/fault"
 	"agentstudio/internal/limit"
 	limitredis "agentstudio/internal/limit/redis"
+	"agentstudio/internal/outbound"
 	"agentstudio/internal/store"
 
 	"github.com/redis/go-redis/v9"
@@ -20,10 +22,12 @@ import (
 func (a *App) share() error {
 	local := limit.NewLocal(a.now)
 	a.Bus, a.limiter, a.carry = a.local, local, func(context.Context) error { return nil }
+	a.outbound = local
 	var database *buspostgres.Bus
 	if a.db.Dialect() == store.Postgres {
 		database = buspostgres.New(a.cfg.DatabaseURL.Reveal(), a.local, buspostgres.Config{Standby: a.cfg.RedisURL != "", Log: a.opts.Log})
 		a.Bus, a.carry = database, database.Run
+		a.outbound = store.NewRates(a.db)
 	}
 	if a.cfg.RedisURL == "" {
 		return nil
@@ -42,8 +46,22 @@ func (a *App) share() error {
 	}
 	bus := busredis.New(events, a.local, fallback, busredis.Config{Log: a.opts.Log})
 	a.Bus, a.carry = bus, bus.Run
-	a.limiter = limitredis.New(counts, local, limitredis.Config{Log: a.opts.Log})
+	shared := limitredis.New(counts, local, limitredis.Config{Log: a.opts.Log})
+	a.limiter, a.outbound, a.alone = shared, shared, shared.Down
 	return nil
+}
+
+// outboundLimits are the operator's, as the guarded client takes them.
+func outboundLimits(cfg config.Config) ([]outbound.Limit, error) {
+	given, err := cfg.Outbound()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]outbound.Limit, len(given))
+	for i, l := range given {
+		out[i] = outbound.Limit{Host: l.Host, Credential: l.Credential, Rate: limit.Rate{Requests: l.Rate.Requests, Per: l.Rate.Per}}
+	}
+	return out, nil
 }
 
 // redisClient makes a client of the configured server. It connects when it is

@@ -37,6 +37,7 @@ type Config struct {
 	AllowedOrigins   []string `group:"Security" env:"STUDIO_ALLOWED_ORIGINS" help:"Web origins, beside its own, whose pages may call the API."`
 	TrustedProxies   []string `group:"Security" env:"STUDIO_TRUSTED_PROXIES" help:"Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed."`
 	AllowPrivate     []string `group:"Security" name:"allow-private-networks" env:"STUDIO_ALLOW_PRIVATE_NETWORKS" help:"host:port pairs or CIDR ranges inside private networks that workflows and agents may reach."`
+	MetricsToken     Secret   `group:"Security" env:"STUDIO_METRICS_TOKEN" help:"What a reader of /metrics shows as a bearer token, 16 characters or more. Empty: only programs on the same machine may read. Set one where a proxy runs on this machine."`
 	LimitAPI         Rate     `group:"Limits" env:"STUDIO_LIMIT_API" default:"1000/1h" help:"API requests of one user, or off."`
 	LimitAnonymous   Rate     `group:"Limits" env:"STUDIO_LIMIT_ANONYMOUS" default:"60/1m" help:"Requests of one address that is not signed in, or off."`
 	LimitCodeAddress Rate     `group:"Limits" env:"STUDIO_LIMIT_CODE_ADDRESS" default:"5/15m" help:"Sign-in codes asked for by one mail address, or off."`
@@ -44,6 +45,7 @@ type Config struct {
 	LimitVerify      Rate     `group:"Limits" env:"STUDIO_LIMIT_VERIFY" default:"10/15m" help:"Sign-in codes tried for one mail address from one IP address, or off."`
 	LimitAI          Rate     `group:"Limits" name:"limit-ai" env:"STUDIO_LIMIT_AI" default:"100/1h" help:"Model calls of one user through the tools API, or off."`
 	LimitWebhook     Rate     `group:"Limits" env:"STUDIO_LIMIT_WEBHOOK" default:"600/1m" help:"Calls of one workflow's webhooks, or off."`
+	OutboundLimits   []string `group:"Limits" env:"STUDIO_OUTBOUND_LIMITS" help:"How often hosts may be called, and credentials used, by all processes together: api.example.com=10/s,*.slow.org=100/1m,credential:crm=5/s. The most exact pattern counts for a host; off lifts a wider one."`
 	SMTPURL          Secret   `group:"Mail" name:"smtp-url" env:"SMTP_URL" help:"smtp://user:pass@host:port or smtps://… Empty: letters are printed to the log."`
 	SendGridAPIKey   Secret   `group:"Mail" name:"sendgrid-api-key" env:"SENDGRID_API_KEY" help:"Sends letters through SendGrid when no SMTP server is set."`
 	EmailFrom        string   `group:"Mail" env:"EMAIL_FROM" default:"Agent Studio <studio@localhost>" help:"Sender of letters."`
@@ -81,10 +83,16 @@ func (c *Config) Complete() error {
 			faults = append(faults, fmt.Errorf("SECRET_KEYS: key %d is shorter than 32 characters", i+1))
 		}
 	}
+	if n := len(c.MetricsToken); n > 0 && n < 16 {
+		faults = append(faults, errors.New("STUDIO_METRICS_TOKEN is shorter than 16 characters"))
+	}
 	if _, err := c.Proxies(); err != nil {
 		faults = append(faults, err)
 	}
 	if _, err := c.Endpoints(); err != nil {
+		faults = append(faults, err)
+	}
+	if _, err := c.Outbound(); err != nil {
 		faults = append(faults, err)
 	}
 	if c.Engine == "off" && c.DatabaseURL == "" {

@@ -41,7 +41,7 @@ type Rate struct {
 	Per      time.Duration
 }
 
-// UnmarshalText reads "100/1h", "5/15m" or "off".
+// UnmarshalText reads "100/1h", "5/15m", "10/s" or "off".
 func (r *Rate) UnmarshalText(text []byte) error {
 	s := strings.TrimSpace(string(text))
 	if s == "off" || s == "" {
@@ -49,6 +49,9 @@ func (r *Rate) UnmarshalText(text []byte) error {
 		return nil
 	}
 	count, span, ok := strings.Cut(s, "/")
+	if span != "" && (span[0] < '0' || span[0] > '9') {
+		span = "1" + span // "10/s"; "-5s" stays none
+	}
 	n, err := strconv.Atoi(count)
 	per, err2 := time.ParseDuration(span)
 	if !ok || err != nil || err2 != nil || n < 1 || per <= 0 {

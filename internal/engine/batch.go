@@ -104,6 +104,9 @@ func (r *run) commit(ctx context.Context, release bool) error {
 	if err := r.engine.journal.Commit(ctx, c); err != nil {
 		return err
 	}
+	if o := r.engine.cfg.Observer; o != nil {
+		r.observe(o, &c, b.outcome)
+	}
 	if b.outcome && r.engine.cfg.Outcome != nil && r.output.ref == "" {
 		x := *r.x
 		x.Output = r.output.raw
@@ -122,6 +125,18 @@ func (r *run) commit(ctx context.Context, release bool) error {
 		}
 	}
 	return nil
+}
+
+// observe tells of what a commit has settled.
+func (r *run) observe(o Observer, c *execution.Commit, outcome bool) {
+	for _, n := range c.Nodes {
+		if n.Status.Over() {
+			o.Node(n.Kind, n.Status)
+		}
+	}
+	if outcome && r.over {
+		o.Ended(r.x.Status, r.x.CompletedAt.Sub(r.x.StartedAt))
+	}
 }
 
 func (r *run) announceChild(x *execution.Execution) {

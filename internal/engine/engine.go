@@ -36,6 +36,16 @@ type Control interface {
 	RequestPause(ctx context.Context, workspaceID, id string, paused bool) (*execution.Execution, error)
 }
 
+// Observer counts what an engine does. It must not block.
+type Observer interface {
+	// Began hears of an execution that starts, so long after it was to.
+	Began(late time.Duration)
+	// Ended hears of an execution whose end is committed.
+	Ended(status execution.Status, took time.Duration)
+	// Node hears of a node whose outcome is committed.
+	Node(kind string, status execution.NodeStatus)
+}
+
 // Config adjusts an engine; zero values are useful.
 type Config struct {
 	Worker      string        // name in leases; "local" when empty
@@ -63,6 +73,8 @@ type Config struct {
 	// the event is published, unless its output is too large to be at hand. It
 	// must not block. nil: nobody wants to know.
 	Outcome func(x *execution.Execution)
+	// Observer counts; nil: nobody does.
+	Observer Observer
 }
 
 func (c *Config) fill() {

@@ -42,6 +42,13 @@ func (r *run) load(ctx context.Context, fresh bool) error {
 	}
 	if r.x.StartedAt.IsZero() {
 		r.x.StartedAt = r.now()
+		if o := r.engine.cfg.Observer; o != nil {
+			due := r.x.CreatedAt
+			if r.x.ScheduledAt.After(due) {
+				due = r.x.ScheduledAt
+			}
+			o.Began(r.x.StartedAt.Sub(due))
+		}
 	}
 	if limit := p.Definition.Settings.TimeoutSeconds; limit > 0 {
 		r.deadline = r.x.StartedAt.Add(time.Duration(limit * float64(time.Second)))

@@ -11,10 +11,32 @@ import (
 type Rate struct {
 	Requests int
 	Per      time.Duration
+	// Patience is how long a request may be put off instead of being refused:
+	// then it is counted at once, and the verdict says when its turn comes.
+	Patience time.Duration
 }
 
 // Step is the time in which one request becomes free again.
 func (r Rate) Step() time.Duration { return r.Per / time.Duration(r.Requests) }
+
+// Truncate returns the rate for a clock of that unit: its step is whole.
+func (r Rate) Truncate(unit time.Duration) Rate {
+	r.Per = max(unit, r.Step().Truncate(unit)) * time.Duration(r.Requests)
+	return r
+}
+
+// Even returns a rate under which no stretch of r.Per, wherever it begins,
+// holds more than r.Requests: a tenth of them may go at once, the rest come one
+// after another. (Under r itself a whole burst may follow a stretch of steady
+// requests.)
+func (r Rate) Even() Rate {
+	const unit = time.Microsecond // whole on every clock, and never rounded down
+	burst := max(1, r.Requests/10)
+	steps := time.Duration(r.Requests - burst + 1)
+	step := (r.Per + steps*unit - 1) / (steps * unit) * unit
+	r.Requests, r.Per = burst, step*time.Duration(burst)
+	return r
+}
 
 // Verdict is what a limiter says of one request.
 type Verdict struct {
@@ -22,6 +44,16 @@ type Verdict struct {
 	Remaining int
 	Reset     time.Duration // until the whole limit is free again
 	Retry     time.Duration // until the next request is allowed; 0 when this one was
+	Wait      time.Duration // until an allowed request may go on, within the rate's patience
+}
+
+// Verdict returns what a request comes to that is so much over the rate: what
+// is not over it is negative.
+func (r Rate) Verdict(over time.Duration) Verdict {
+	if over > r.Patience {
+		return Verdict{Retry: over, Reset: r.Per + over - r.Step()}
+	}
+	return Verdict{Allowed: true, Remaining: int(max(0, -over) / r.Step()), Reset: r.Per + over, Wait: max(0, over)}
 }
 
 // maxKeys bounds the keys a Local remembers.
@@ -52,15 +84,15 @@ func (l *Local) Take(_ context.Context, key string, rate Rate) (Verdict, error) 
 		next = now
 	}
 	after := next.Add(step)
-	if over := after.Sub(now) - rate.Per; over > 0 {
-		return Verdict{Retry: over, Reset: next.Sub(now)}, nil
+	over := after.Sub(now) - rate.Per
+	if over > rate.Patience {
+		return rate.Verdict(over), nil
 	}
 	if len(l.next) >= maxKeys {
 		l.sweep(now)
 	}
 	l.next[key] = after
-	left := int((rate.Per - after.Sub(now)) / step)
-	return Verdict{Allowed: true, Remaining: left, Reset: after.Sub(now)}, nil
+	return rate.Verdict(over), nil
 }
 
 // sweep forgets the keys that are free again and, if need be, any others: a

@@ -48,3 +48,33 @@ func TestLocalLimiterCountsEvenly(t *testing.T) {
 		t.Fatal("a flood of keys refuses others")
 	}
 }
+
+func TestAnEvenRateHoldsInEveryStretch(t *testing.T) {
+	for _, rate := range []limit.Rate{{Requests: 1, Per: time.Second}, {Requests: 2, Per: time.Second}, {Requests: 10, Per: time.Second},
+		{Requests: 100, Per: time.Minute}, {Requests: 1000, Per: time.Hour}} {
+		now := time.Unix(0, 0)
+		l := limit.NewLocal(func() time.Time { return now })
+		even := rate.Even()
+		var sent []time.Time
+		for range 40 * rate.Requests { // as fast as it goes, with a rest now and then
+			v, err := l.Take(t.Context(), "k", even)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !v.Allowed {
+				now = now.Add(v.Retry)
+				if len(sent)%(rate.Requests+3) == 0 {
+					now = now.Add(rate.Per / 3)
+				}
+				continue
+			}
+			sent = append(sent, now)
+			if first := len(sent) - 1 - rate.Requests; first >= 0 && now.Sub(sent[first]) < rate.Per {
+				t.Fatalf("%+v: %d within %s", rate, rate.Requests+1, now.Sub(sent[first]))
+			}
+		}
+		if want := 9 * rate.Requests; len(sent) < want {
+			t.Errorf("%+v: only %d went", rate, len(sent))
+		}
+	}
+}

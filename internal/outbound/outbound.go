@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -32,12 +33,21 @@ type Config struct {
 	MaxBody      int64         // bytes of an answer; 10 MiB
 	MaxRedirects int           // 5
 	UserAgent    string
+	// Limits say how often hosts may be called and credentials used, by all
+	// processes that Limiter counts for. nil: this process.
+	Limits  []Limit
+	Limiter Limiter
+	Log     *slog.Logger
+	// Waited hears of each call that had to wait for its turn, or was sent away
+	// because that was too far off. nil: nobody counts.
+	Waited func(refused bool)
 }
 
 // Client is the guarded client. It is safe for concurrent use.
 type Client struct {
 	cfg       Config
 	transport *http.Transport
+	limits    *limits
 }
 
 // Request is one request. Timeout and MaxBody replace the client's when set.
@@ -48,6 +58,9 @@ type Request struct {
 	Body    []byte
 	Timeout time.Duration
 	MaxBody int64
+	// Credential is the name of the credential the request is made with, for its
+	// limit; may be empty.
+	Credential string
 	// NoRedirects answers the redirect itself instead of following it.
 	NoRedirects bool
 }
@@ -89,7 +102,7 @@ func New(cfg Config) (*Client, error) {
 		IdleConnTimeout:       time.Minute,
 		ForceAttemptHTTP2:     true,
 	}
-	return &Client{cfg: cfg, transport: transport}, nil
+	return &Client{cfg: cfg, transport: transport, limits: newLimits(cfg)}, nil
 }
 
 // Close ends idle connections.
@@ -98,18 +111,24 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 // Do sends a request and reads the whole answer, whatever its status.
 // Invalid: the URL cannot be used or its address is refused (code
 // "address_refused"); TooLarge: the answer is over the bound; Timeout;
-// Upstream: the connection failed.
+// Upstream: the connection failed; TooMany (code "outbound_limit"): its turn
+// under the operator's limits is too far off. The wait for a turn is no part of
+// the time-out, but ends with ctx.
 func (c *Client) Do(ctx context.Context, in Request) (*Response, error) {
 	timeout := c.cfg.Timeout
 	if in.Timeout > 0 {
 		timeout = in.Timeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	req, err := c.request(ctx, in)
 	if err != nil {
 		return nil, err
 	}
+	if err := c.turn(ctx, req.URL, in.Credential); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	req = req.WithContext(ctx)
 	client := http.Client{Transport: c.transport, CheckRedirect: c.redirects(in)}
 	answer, err := client.Do(req)
 	if err != nil {
@@ -167,7 +186,7 @@ func (c *Client) redirects(in Request) func(*http.Request, []*http.Request) erro
 		if next.URL.Scheme != "http" && next.URL.Scheme != "https" {
 			return fault.New(fault.Invalid, "%s redirects to an address that is not http", via[0].URL.Host)
 		}
-		return nil
+		return c.turn(next.Context(), next.URL, in.Credential)
 	}
 }
 

@@ -28,7 +28,17 @@ type Executions struct {
 	bulk     *bulkWriter
 	follow   chan struct{} // an end has called for another execution
 	asked    chan struct{} // somebody is to be written to
+	observer Observer      // nil: nobody counts
 }
+
+// Observer counts the common transactions. It must not block.
+type Observer interface {
+	// Committed hears of a transaction that wrote so many parts.
+	Committed(parts int, took time.Duration)
+}
+
+// Observe has transactions counted. It is called before Run.
+func (s *Executions) Observe(o Observer) { s.observer = o }
 
 // writing is one caller's part of a common transaction.
 type writing struct {
@@ -110,7 +120,11 @@ func (w *writing) rows() int {
 func (s *Executions) write(group []*writing) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	began := time.Now()
 	refused, err := s.transaction(ctx, group)
+	if err == nil && s.observer != nil {
+		s.observer.Committed(len(group), time.Since(began))
+	}
 	if err == nil {
 		for _, w := range group {
 			w.answer <- refused[w]

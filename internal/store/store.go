@@ -121,3 +121,12 @@ func closeAll(closers ...func() error) func() error {
 		return errors.Join(errs...)
 	})
 }
+
+// Pools returns the connections, by what they are for: "all" on PostgreSQL,
+// "read" and "write" on SQLite.
+func (db *DB) Pools() map[string]func() sql.DBStats {
+	if db.dialect == Postgres {
+		return map[string]func() sql.DBStats{"all": db.write.Stats}
+	}
+	return map[string]func() sql.DBStats{"write": db.write.Stats, "read": db.read.Stats}
+}

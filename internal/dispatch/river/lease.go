@@ -27,6 +27,9 @@ func (d *Dispatcher) keepLease(ctx context.Context, renewed time.Time) {
 			d.takeOver(ctx)
 		case fault.Is(err, fault.Stale) || time.Since(renewed) >= d.cfg.Worker.Lease:
 			d.cfg.Log.Warn("lease lost: executions in memory are dropped", "worker", d.cfg.Worker.ID, "error", err)
+			if d.cfg.Observer != nil {
+				d.cfg.Observer.LeaseLost()
+			}
 			if renewed = d.registerAnew(ctx); renewed.IsZero() {
 				return
 			}
@@ -100,6 +103,9 @@ func (d *Dispatcher) takeOver(ctx context.Context) {
 		silent, n, err := d.leases.TakeOver(ctx)
 		if len(silent) > 0 && err == nil {
 			d.cfg.Log.Warn("workers are silent: others go on with what they held", "workers", silent, "executions", n)
+			if d.cfg.Observer != nil {
+				d.cfg.Observer.TakenOver(n)
+			}
 		}
 		return err
 	})

@@ -45,6 +45,14 @@ type Engine interface {
 	Signal(id string) bool
 }
 
+// Observer counts what happens to leases. It must not block.
+type Observer interface {
+	// LeaseLost hears that this process could not renew its lease in time.
+	LeaseLost()
+	// TakenOver hears of executions taken from silent workers.
+	TakenOver(executions int)
+}
+
 // Config adjusts a dispatcher; zero values are useful.
 type Config struct {
 	// Worker is who this process is in leases: its ID, new with every start,
@@ -65,6 +73,8 @@ type Config struct {
 	// Sweep is how often the leader looks for executions that were forgotten. 30 s.
 	Sweep time.Duration
 	Log   *slog.Logger
+	// Observer counts; nil: nobody does.
+	Observer Observer
 }
 
 func (c *Config) fill() {

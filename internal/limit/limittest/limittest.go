@@ -59,6 +59,26 @@ func Run(t *testing.T, here, there Limiter) {
 			<-time.After(v.Retry)
 		}
 	})
+	t.Run("whoever has patience gets a turn, in order", func(t *testing.T) {
+		rate, key := limit.Rate{Requests: 7, Per: 7 * time.Hour, Patience: 2 * time.Hour}, uuid.NewString()
+		for left := 6; left >= 0; left-- {
+			if v := take(t, here, key, rate); !v.Allowed || v.Wait != 0 || v.Remaining != left {
+				t.Fatalf("got %+v, want %d left", v, left)
+			}
+		}
+		for i, l := range []Limiter{here, there} {
+			want := time.Duration(i+1) * time.Hour
+			if v := take(t, l, key, rate); !v.Allowed || v.Remaining != 0 || v.Wait > want || v.Wait < want-time.Minute {
+				t.Fatalf("got %+v, want a turn in %s", v, want)
+			}
+		}
+		rate.Patience = time.Hour // somebody else's: it neither gets a turn nor takes one
+		for _, l := range []Limiter{there, here} {
+			if v := take(t, l, key, rate); v.Allowed || v.Wait != 0 || v.Retry > 3*time.Hour || v.Retry < 3*time.Hour-time.Minute {
+				t.Fatalf("got %+v, want a refusal for three hours", v)
+			}
+		}
+	})
 	t.Run("many at once are counted exactly", func(t *testing.T) {
 		rate, key := limit.Rate{Requests: 20, Per: 10 * time.Hour}, uuid.NewString()
 		var allowed atomic.Int32

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -58,17 +57,16 @@ func New(client *redis.Client, local Limiter, cfg Config) *Shared {
 }
 
 // gcra does what limit.Local does, by the server's clock in microseconds: KEYS
-// the key, ARGV the step and the whole time.
+// the key, ARGV the step, the whole time and the patience. It answers by how
+// much the request is over the rate.
 const gcra = `
 local t = redis.call('TIME')
-local now, step, per = t[1] * 1000000 + t[2], tonumber(ARGV[1]), tonumber(ARGV[2])
-local arrival = math.min(math.max(tonumber(redis.call('GET', KEYS[1]) or now), now), now + per)
-local after = arrival + step
-if after - now > per then
-  return {0, 0, arrival - now, after - now - per}
+local now, step, per, patience = t[1] * 1000000 + t[2], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local after = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now) + step
+if after - now - per <= patience then
+  redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
 end
-redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
-return {1, math.floor((per - (after - now)) / step), after - now, 0}
+return after - now - per
 `
 
 // Take counts one request of the key, which must be limited. It fails only
@@ -95,19 +93,22 @@ func (s *Shared) Alone() int64 {
 	return s.alone
 }
 
+// Down reports whether Redis is taken to be gone.
+func (s *Shared) Down() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.down
+}
+
 func (s *Shared) ask(ctx context.Context, key string, r limit.Rate) (limit.Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Within)
 	defer cancel()
-	step := max(1, r.Step().Microseconds())
-	got, err := s.script.Run(ctx, s.client, []string{name(key)}, step, step*int64(r.Requests)).Int64Slice()
+	r = r.Truncate(time.Microsecond)
+	over, err := s.script.Run(ctx, s.client, []string{name(key)}, r.Step().Microseconds(), r.Per.Microseconds(), r.Patience.Microseconds()).Int64()
 	if err != nil {
 		return limit.Verdict{}, err
 	}
-	if len(got) != 4 {
-		return limit.Verdict{}, fmt.Errorf("the script answered %v", got)
-	}
-	us := func(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
-	return limit.Verdict{Allowed: got[0] == 1, Remaining: int(got[1]), Reset: us(got[2]), Retry: us(got[3])}, nil
+	return r.Verdict(time.Duration(over) * time.Microsecond), nil
 }
 
 // name keeps addresses of people out of the server.

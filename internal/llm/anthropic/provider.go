@@ -3,6 +3,7 @@
 package anthropic
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,6 +40,7 @@ type Config struct {
 // Provider is the provider "anthropic". It is safe for concurrent use.
 type Provider struct {
 	key      string
+	address  string
 	idle     time.Duration
 	messages sdk.MessageService
 }
@@ -59,11 +61,14 @@ func New(cfg Config) *Provider {
 	if cfg.BaseURL != "" {
 		options = append(options, option.WithBaseURL(cfg.BaseURL))
 	}
-	return &Provider{key: cfg.Key, idle: cfg.Idle, messages: sdk.NewMessageService(options...)}
+	return &Provider{key: cfg.Key, address: cmp.Or(cfg.BaseURL, "https://api.anthropic.com"), idle: cfg.Idle, messages: sdk.NewMessageService(options...)}
 }
 
 // Name implements llm.Provider.
 func (p *Provider) Name() string { return name }
+
+// Address returns where the API is.
+func (p *Provider) Address() string { return p.address }
 
 // Configured implements llm.Provider: there is a key.
 func (p *Provider) Configured() bool { return p.key != "" }

@@ -98,6 +98,9 @@ func newClient() *http.Client {
 // Name implements llm.Provider.
 func (p *Provider) Name() string { return p.cfg.Name }
 
+// Address returns where the endpoint is.
+func (p *Provider) Address() string { return p.cfg.BaseURL }
+
 // Configured implements llm.Provider: there is a key, or a base URL was given
 // (local servers need no key).
 func (p *Provider) Configured() bool { return p.configured }
