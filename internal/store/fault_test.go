@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -123,6 +122,7 @@ func (c *cutter) serve(client net.Conn) {
 	defer back.Wait()
 	defer server.Close()
 	back.Go(func() {
+		defer client.Close()
 		buf := make([]byte, 64<<10)
 		for {
 			n, err := server.Read(buf)
@@ -151,10 +151,7 @@ func (c *cutter) serve(client net.Conn) {
 					c.committed()
 				}
 			}
-			if half, ok := client.(*net.TCPConn); ok {
-				_ = half.CloseWrite() // as a server that is gone: the end of the stream
-			}
-			_, _ = io.Copy(io.Discard, client)
+			client.Close() // as a server that is gone: the end of the stream
 			mute.Unlock()
 			return
 		}
