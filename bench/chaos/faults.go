@@ -28,17 +28,19 @@ func (c *chaos) fault(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, faultsWithin)
 	defer cancel()
 	if c.model == "" {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
+		l, failed := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+		if failed != nil {
+			return failed
 		}
 		c.model = "http://" + l.Addr().String()
 		stub := &http.Server{Handler: model.New(5*time.Millisecond, 2).Handler(), ReadHeaderTimeout: 10 * time.Second}
 		ended := make(chan error, 1)
 		go func() { ended <- stub.Serve(l) }()
 		defer func() {
-			stub.Close()
-			<-ended // it was closed
+			err = errors.Join(err, stub.Close())
+			if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+				err = errors.Join(err, served)
+			}
 		}()
 	}
 	switch c.breaks {
@@ -50,8 +52,10 @@ func (c *chaos) fault(ctx context.Context) (err error) {
 		return c.diskFault(ctx)
 	case "stop":
 		return c.stopFault(ctx)
+	case "clients":
+		return c.clientsFault(ctx)
 	}
-	return fmt.Errorf("-fault %s: there is postgres, redis, disk and stop", c.breaks)
+	return fmt.Errorf("-fault %s: there is postgres, redis, disk, stop and clients (clock jumps are tests: the clock of a static binary cannot be faked)", c.breaks)
 }
 
 // front is what a fault is judged by: servers under load, and their tables.

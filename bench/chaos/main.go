@@ -22,7 +22,7 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 3, "with -database: how many run")
 	flag.IntVar(&o.freezes, "freezes", 0, "with -database: how often a worker is frozen past its lease and thawed")
 	flag.DurationVar(&o.every, "every", 1500*time.Millisecond, "with -database: the longest time between two kills")
-	flag.StringVar(&o.breaks, "fault", "", "break something else, -kills times: postgres, redis, disk or stop")
+	flag.StringVar(&o.breaks, "fault", "", "break something else, -kills times: postgres, redis, disk, stop or clients")
 	flag.BoolVar(&o.inside, "inside", false, "with -fault disk: this is the run that may mount; set by the program itself")
 	flag.BoolVar(&o.accept, "accept", false, "kill while webhooks are being accepted, and look at each that was answered")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the random moments")

@@ -143,8 +143,12 @@ func (s *Service) End(sig syscall.Signal) error {
 		return err
 	}
 	select {
-	case <-s.ended: // its code says how, which we know
-		return nil
+	case err := <-s.ended:
+		var code *exec.ExitError // says how, which we know
+		if errors.As(err, &code) {
+			return nil
+		}
+		return err
 	case <-time.After(30 * time.Second):
 		return errors.Join(fmt.Errorf("%s does not end", s.program), s.cmd.Process.Kill())
 	}

@@ -110,19 +110,18 @@ func (c *cutter) due(sent []byte) (now, answer bool) {
 }
 
 func (c *cutter) serve(client net.Conn) {
-	defer client.Close()
+	defer func() { _ = client.Close() }() // which is the point of it
 	network, address := pgconn.NetworkAddress(c.target.Host, c.target.Port)
 	server, err := net.Dial(network, address)
 	if err != nil {
 		return
 	}
-	defer server.Close()
 	var mute sync.Mutex // held while nothing may go back
 	var back sync.WaitGroup
 	defer back.Wait()
-	defer server.Close()
+	defer func() { _ = server.Close() }() // ends the way back
 	back.Go(func() {
-		defer client.Close()
+		defer func() { _ = client.Close() }() // as the server did
 		buf := make([]byte, 64<<10)
 		for {
 			n, err := server.Read(buf)
@@ -151,7 +150,7 @@ func (c *cutter) serve(client net.Conn) {
 					c.committed()
 				}
 			}
-			client.Close() // as a server that is gone: the end of the stream
+			_ = client.Close() // as a server that is gone: the end of the stream
 			mute.Unlock()
 			return
 		}
@@ -204,7 +203,12 @@ func behind(t *testing.T) (*store.DB, *cutter) {
 		t.Fatal(err)
 	}
 	url := fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", target.User, target.Password, n, target.Database)
-	t.Cleanup(func() { l.Close(); all.Wait() })
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		all.Wait()
+	})
 	return storetest.Open(t, store.Config{URL: url}), c
 }
 
