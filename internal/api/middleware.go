@@ -78,6 +78,7 @@ func (s *Server) outer(next http.Handler) http.Handler {
 		h.Set("X-Request-Id", c.id)
 		s.secure(h, r)
 		defer s.recover(out, r)
+		s.hasten(w, r)
 		inner.ServeHTTP(out, r)
 	})
 }
