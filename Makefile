@@ -67,7 +67,8 @@ load: build ## many readers, listeners and idle sessions on the built binary, on
 	scripts/with-services bash -c 'go run ./bench/load -binary bin/agentstudio -database "$$TEST_DATABASE_URL"'
 
 .PHONY: chaos
-chaos: build ## kill servers and workers while they work, and count what is lost or runs again
+chaos: build ## kill servers and workers, and break what they stand on, while they work; count what is lost or runs again
 	go run ./bench/chaos -binary bin/agentstudio -kills 20
 	go run ./bench/chaos -binary bin/agentstudio -accept -kills 20 -executions 20
 	scripts/with-services bash -c 'go run ./bench/chaos -binary bin/agentstudio -database "$$TEST_DATABASE_URL" -kills 18 -freezes 2 -executions 40'
+	for fault in postgres redis disk stop clients; do go run ./bench/chaos -binary bin/agentstudio -fault $$fault -kills 6 || exit 1; done

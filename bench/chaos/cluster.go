@@ -289,33 +289,37 @@ const recent = ` AND (e.completed_at = 0 OR e.completed_at > (extract(epoch FROM
 // Between the two a node may not be called: it was finished before.
 func (k *cluster) look(ctx context.Context) (*seen, error) {
 	out := &seen{nodes: map[string]bool{}, hits: map[string]int{}, turns: map[string]bool{}}
-	rows, err := k.db.Read().QueryContext(ctx, `SELECT n.execution_id, n.node_id, n.iteration FROM node_executions n JOIN executions e ON e.id = n.execution_id
-		WHERE n.status = 'completed' AND n.kind = 'http-request'`+recent)
+	return out, k.finishedIn(ctx, k.db.Read(), recent, out)
+}
+
+func (c *chaos) finishedIn(ctx context.Context, db tables, narrow string, out *seen) error {
+	rows, err := db.QueryContext(ctx, `SELECT n.execution_id, n.node_id, n.iteration FROM node_executions n JOIN executions e ON e.id = n.execution_id
+		WHERE n.status = 'completed' AND n.kind = 'http-request'`+narrow)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var execution, node, iteration string
 		if err := rows.Scan(&execution, &node, &iteration); err != nil {
-			return nil, err
+			return err
 		}
 		out.nodes[execution+"/"+node+"/"+iteration] = true
 	}
 	if err := rows.Err(); err != nil {
-		return nil, err
+		return err
 	}
-	k.sum.finished += len(out.nodes)
-	for key, n := range k.effects.copy() {
+	c.sum.finished += len(out.nodes)
+	for key, n := range c.effects.copy() {
 		if out.nodes[key] {
 			out.hits[key] = n
 		}
 	}
-	before := k.sum.steps
-	if err := k.lookAtTurns(ctx, k.db, recent, out); err != nil {
-		return nil, err
+	before := c.sum.steps
+	if err := c.lookAtTurns(ctx, db, narrow, out); err != nil {
+		return err
 	}
-	k.sum.steps += before
-	out.asked, err = k.journal(ctx)
-	return out, err
+	c.sum.steps += before
+	out.asked, err = c.journal(ctx)
+	return err
 }

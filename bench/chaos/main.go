@@ -22,6 +22,8 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 3, "with -database: how many run")
 	flag.IntVar(&o.freezes, "freezes", 0, "with -database: how often a worker is frozen past its lease and thawed")
 	flag.DurationVar(&o.every, "every", 1500*time.Millisecond, "with -database: the longest time between two kills")
+	flag.StringVar(&o.breaks, "fault", "", "break something else, -kills times: postgres, redis, disk, stop or clients")
+	flag.BoolVar(&o.inside, "inside", false, "with -fault disk: this is the run that may mount; set by the program itself")
 	flag.BoolVar(&o.accept, "accept", false, "kill while webhooks are being accepted, and look at each that was answered")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the random moments")
 	flag.Parse()
@@ -44,6 +46,8 @@ type options struct {
 	kills, executions int
 	workers, freezes  int
 	accept            bool
+	breaks            string
+	inside            bool
 	every             time.Duration
 	seed              uint64
 }
@@ -60,12 +64,29 @@ type summary struct {
 	ready, rest       []time.Duration
 	taken             []time.Duration // from the death of a worker until others run what it held
 	held, dropped     int             // executions that killed workers held; leases that frozen workers found lost
+
+	// Of the faults that are no kills.
+	load    string // what was answered meanwhile
+	wrong   int    // answers that nobody should get, untrue ones of /readyz among them
+	doubled int    // executions started once more by a request with the same key
+	died    int    // processes that ended by themselves
+	notes   string
+	// elsewhere: a child of this process has shown the summary.
+	elsewhere bool
 }
 
-func (s *summary) clean() bool { return s.lost == 0 && s.again == 0 && s.asked == 0 }
+func (s *summary) clean() bool {
+	return s.lost == 0 && s.again == 0 && s.asked == 0 && s.wrong == 0 && s.doubled == 0 && s.died == 0
+}
 
 // String shows the summary to people.
 func (s *summary) String() string {
+	switch {
+	case s.elsewhere:
+		return ""
+	case s.load != "":
+		return s.faults()
+	}
 	return fmt.Sprintf(`%d kills, %d executions
 committed when killed: %d nodes, %d steps of agents
 lost executions: %d
@@ -73,6 +94,19 @@ finished nodes run again: %d
 answered turns asked for again: %d
 nodes in flight that ran again, with the same key: %d
 %s`, s.kills, s.executions, s.finished, s.steps, s.lost, s.again, s.asked, s.inFlight, s.times())
+}
+
+// faults shows a mode of -fault.
+func (s *summary) faults() string {
+	return fmt.Sprintf(`%d faults, %d executions accepted
+%slost executions: %d
+finished nodes run again: %d
+answered turns asked for again: %d
+started again by a request with the same key: %d
+nodes in flight that ran again, with the same key: %d
+processes of ours that ended by themselves: %d
+the end of the load → everything done: %s
+%s`, s.kills, s.executions, s.load, s.lost, s.again, s.asked, s.doubled, s.inFlight, s.died, worst(s.rest), s.notes)
 }
 
 func (s *summary) times() string {

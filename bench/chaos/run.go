@@ -90,6 +90,8 @@ func run(ctx context.Context, o options, moments *rand.Rand) (sum *summary, err 
 		}
 	}()
 	switch {
+	case o.breaks != "":
+		return &c.sum, c.fault(ctx)
 	case o.database != "":
 		return &c.sum, c.cluster(ctx)
 	case o.accept:
@@ -241,15 +243,15 @@ func (c *chaos) look(ctx context.Context) (_ *seen, err error) {
 		return nil, err
 	}
 	c.sum.finished = finished
-	if err := c.lookAtTurns(ctx, db, "", out); err != nil {
+	if err := c.lookAtTurns(ctx, db.Read(), "", out); err != nil {
 		return nil, err
 	}
 	out.asked, err = c.journal(ctx)
 	return out, err
 }
 
-func (c *chaos) lookAtTurns(ctx context.Context, db *store.DB, narrow string, out *seen) error {
-	steps, err := db.Read().QueryContext(ctx, `SELECT e.trigger_data, s.name, s.kind FROM agent_steps s JOIN executions e ON e.id = s.execution_id WHERE s.kind <> ''`+narrow)
+func (c *chaos) lookAtTurns(ctx context.Context, db tables, narrow string, out *seen) error {
+	steps, err := db.QueryContext(ctx, `SELECT e.trigger_data, s.name, s.kind FROM agent_steps s JOIN executions e ON e.id = s.execution_id WHERE s.kind <> ''`+narrow)
 	if err != nil {
 		return err
 	}

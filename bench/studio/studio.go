@@ -135,8 +135,8 @@ func (s *Studio) read(stderr io.Reader) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		s.mu.Lock()
-		if s.log = append(s.log, lines.Text()); len(s.log) > 200 {
-			s.log = s.log[100:]
+		if s.log = append(s.log, lines.Text()); len(s.log) > maxLines {
+			s.log = s.log[maxLines/2:]
 		}
 		s.mu.Unlock()
 		if s.takes != nil && strings.Contains(lines.Text(), "is ready: queues") {
@@ -150,11 +150,26 @@ func (s *Studio) read(stderr io.Reader) {
 	s.ended <- s.cmd.Wait()
 }
 
+// maxLines bounds the lines of the log that are kept.
+const maxLines = 50_000
+
 // Log returns the last lines of the server's log.
 func (s *Studio) Log() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return strings.Join(s.log, "\n")
+	return strings.Join(s.log[max(0, len(s.log)-200):], "\n")
+}
+
+// Said returns the lines of the log that hold the text.
+func (s *Studio) Said(text string) (lines []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, line := range s.log {
+		if strings.Contains(line, text) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 func (s *Studio) await(ctx context.Context, began time.Time) error {
@@ -195,6 +210,13 @@ func (s *Studio) SignIn(ctx context.Context, email string) error {
 	return err
 }
 
+type keyed struct{}
+
+// Once has the calls made with the context carry the idempotency key.
+func Once(ctx context.Context, key string) context.Context {
+	return context.WithValue(ctx, keyed{}, key)
+}
+
 // Do sends a request with a JSON body, reads the JSON answer into out and
 // returns the status.
 func (s *Studio) Do(ctx context.Context, method, path string, body, out any) (int, error) {
@@ -210,6 +232,9 @@ func (s *Studio) Do(ctx context.Context, method, path string, body, out any) (in
 		return 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if key, ok := ctx.Value(keyed{}).(string); ok {
+		req.Header.Set("Idempotency-Key", key)
+	}
 	if s.Token != "" && strings.HasPrefix(path, "/api/") {
 		req.Header.Set("Authorization", "Bearer "+s.Token)
 	}
@@ -253,6 +278,26 @@ func (s *Studio) Kill() error {
 	}
 	s.client.CloseIdleConnections()
 	return nil
+}
+
+// Ask sends the process SIGTERM.
+func (s *Studio) Ask() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
+
+// Wait waits until the process has ended and returns how; an error when it has
+// not after the time.
+func (s *Studio) Wait(long time.Duration) error {
+	select {
+	case err := <-s.ended:
+		s.client.CloseIdleConnections()
+		return err
+	case <-time.After(long):
+		return fmt.Errorf("it has not ended after %s", long)
+	}
+}
+
+// Running reports whether the process has not ended.
+func (s *Studio) Running() bool {
+	return s.cmd.Process.Signal(syscall.Signal(0)) == nil && len(s.ended) == 0
 }
 
 // Stop asks the process to end and waits for it.

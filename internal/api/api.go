@@ -97,6 +97,8 @@ type Config struct {
 	// SlowClient is how long a socket may take to accept a frame, or to answer a
 	// ping; 10 s.
 	SlowClient time.Duration
+	// BodyTime is how long a caller may take to send a body; 60 s.
+	BodyTime time.Duration
 	// HookTimeout bounds webhook calls that wait for their execution; 60 s.
 	HookTimeout time.Duration
 }
@@ -119,6 +121,9 @@ func (c *Config) fill() {
 	}
 	if c.SlowClient <= 0 {
 		c.SlowClient = 10 * time.Second
+	}
+	if c.BodyTime <= 0 {
+		c.BodyTime = time.Minute
 	}
 	if c.HookTimeout <= 0 {
 		c.HookTimeout = time.Minute

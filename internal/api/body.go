@@ -12,8 +12,14 @@ import (
 	"agentstudio/internal/fault"
 )
 
-// bodyTime is how long a caller may take to send a body.
-const bodyTime = 60 * time.Second
+// hasten bounds how long the body of a request may take to arrive, whoever
+// reads it: what no handler has read the library reads before it answers. The
+// bound ends when the body has been read; the next request sets its own.
+func (s *Server) hasten(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.cfg.BodyTime)) // not every connection has deadlines
+	}
+}
 
 // readBody reads a request's body whole. TooLarge, before reading on, when it
 // is over the bound; Malformed when it breaks off.
@@ -25,21 +31,21 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	if r.ContentLength > s.cfg.MaxBody {
 		return nil, tooLarge
 	}
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTime)) // not every connection has deadlines
 	var buf bytes.Buffer
 	if r.ContentLength > 0 {
 		buf.Grow(int(min(r.ContentLength, 1<<20)) + bytes.MinRead)
 	}
 	_, err := io.Copy(&buf, http.MaxBytesReader(w, r.Body, s.cfg.MaxBody))
-	_ = control.SetReadDeadline(time.Time{}) // as above
+	if err == nil {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // as in hasten
+	}
 	var over *http.MaxBytesError
 	var network net.Error
 	switch {
 	case errors.As(err, &over):
 		return nil, tooLarge
 	case errors.As(err, &network) && network.Timeout():
-		return nil, fault.New(fault.Malformed, "the body did not arrive within %s", bodyTime)
+		return nil, fault.New(fault.Malformed, "the body did not arrive within %s", s.cfg.BodyTime)
 	case err != nil:
 		return nil, fault.Wrap(fault.Malformed, err, "the body broke off before its end")
 	}

@@ -85,6 +85,7 @@ func (s *Server) outer(next http.Handler) http.Handler {
 		s.secure(h, r)
 		defer s.report(out, r, c)
 		defer s.recover(out, r)
+		s.hasten(w, r)
 		inner.ServeHTTP(out, r)
 	})
 }

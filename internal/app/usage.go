@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"agentstudio/internal/fault"
 	"agentstudio/internal/usage"
 )
 
@@ -21,6 +22,7 @@ type usageWriter struct {
 	store   usageStore
 	log     *slog.Logger
 	queue   chan usage.Record
+	retry   time.Duration
 	dropped atomic.Int64
 }
 
@@ -31,11 +33,14 @@ const (
 )
 
 func newUsageWriter(store usageStore, log *slog.Logger) *usageWriter {
-	return &usageWriter{store: store, log: log, queue: make(chan usage.Record, usageQueue)}
+	return &usageWriter{store: store, log: log, queue: make(chan usage.Record, usageQueue), retry: time.Second}
 }
 
 // Record implements usage.Sink.
 func (w *usageWriter) Record(_ context.Context, r usage.Record) {
+	if r.ID == "" {
+		r.ID = NewID() // a batch may be written twice
+	}
 	select {
 	case w.queue <- r:
 	default:
@@ -45,18 +50,43 @@ func (w *usageWriter) Record(_ context.Context, r usage.Record) {
 	}
 }
 
-// run writes until ctx ends, then what is still queued.
+// run writes until ctx ends, then what is still queued. A batch that finds the
+// database away waits for it, and the others behind it.
 func (w *usageWriter) run(ctx context.Context) {
 	for {
 		select {
 		case r := <-w.queue:
-			w.write(w.gather(r))
+			w.keep(ctx, w.gather(r))
 		case <-ctx.Done():
 			for len(w.queue) > 0 {
-				w.write(w.gather(<-w.queue))
+				w.keep(ctx, w.gather(<-w.queue))
 			}
 			return
 		}
+	}
+}
+
+// keep writes a batch, once more every retry while the database is away and
+// ctx lasts.
+func (w *usageWriter) keep(ctx context.Context, batch []usage.Record) {
+	for told := false; ; told = true {
+		err := w.write(batch)
+		if err == nil {
+			return
+		}
+		if !fault.Is(err, fault.Unavailable) || ctx.Err() != nil {
+			w.log.Error("usage records were not kept", "records", len(batch), "error", err)
+			return
+		}
+		if !told {
+			w.log.Warn("usage records wait for the database", "records", len(batch), "error", err)
+		}
+		timer := time.NewTimer(w.retry)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
 	}
 }
 
@@ -73,10 +103,8 @@ func (w *usageWriter) gather(first usage.Record) []usage.Record {
 	return batch
 }
 
-func (w *usageWriter) write(batch []usage.Record) {
+func (w *usageWriter) write(batch []usage.Record) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := w.store.Add(ctx, batch); err != nil {
-		w.log.Error("usage records were not kept", "records", len(batch), "error", err)
-	}
+	return w.store.Add(ctx, batch)
 }

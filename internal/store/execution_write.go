@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"runtime"
 	"strconv"
 	"time"
@@ -131,13 +132,44 @@ func (s *Executions) write(group []*writing) {
 		}
 		return
 	}
-	if len(group) == 1 {
-		group[0].answer <- err
+	if errors.Is(err, errNotBegun) { // nor would it be for each of them
+		for _, w := range group {
+			w.answer <- err
+		}
 		return
 	}
-	for _, w := range group {
-		s.write([]*writing{w})
+	if len(group) > 1 {
+		for _, w := range group {
+			s.write([]*writing{w})
+		}
+		return
 	}
+	group[0].answer <- s.settle(ctx, group[0], err)
+}
+
+// settle finds out what became of a creation whose connection was cut, perhaps
+// between the commit and the answer to it: it is tried once more, and when it
+// is there already it was committed. (A commit of an engine's needs no such
+// care: the engine reads the rows.)
+func (s *Executions) settle(ctx context.Context, w *writing, err error) error {
+	if w.create == nil || unwritable(err) {
+		return err
+	}
+	if fault.Is(err, fault.Unavailable) {
+		refused, again := s.transaction(ctx, []*writing{w})
+		if again == nil {
+			return refused[w]
+		}
+		err = again
+	}
+	if !duplicate(err) {
+		return err
+	}
+	var there bool
+	if s.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM executions WHERE workspace_id = $1 AND id = $2)`, w.create.WorkspaceID, w.create.ID).Scan(&there) == nil && there {
+		return nil
+	}
+	return err
 }
 
 func (s *Executions) transaction(ctx context.Context, group []*writing) (refused map[*writing]error, err error) {

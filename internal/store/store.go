@@ -10,7 +10,10 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"agentstudio/internal/fault"
 )
 
 // Dialect names the engine behind a DB.
@@ -43,6 +46,7 @@ type DB struct {
 	write   *sql.DB
 	read    *Reader
 	close   func() error
+	stuck   atomic.Bool // the last transaction found that nothing can be stored
 }
 
 // Open opens the database, locks its data directory (SQLite), and runs the
@@ -82,9 +86,23 @@ func (db *DB) Read() *Reader { return db.read }
 // runs at a time, in the order they were asked for, so fn must be short and
 // must not call Write. It must never wait for the network.
 func (db *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	err := db.transact(ctx, fn)
+	switch {
+	case err == nil && db.stuck.Load():
+		db.stuck.Store(false)
+	case err != nil && unwritable(err):
+		db.stuck.Store(true)
+	}
+	return err
+}
+
+// errNotBegun marks transactions that found no connection.
+var errNotBegun = errors.New("begin")
+
+func (db *DB) transact(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	tx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
-		return explain(fmt.Errorf("begin: %w", err))
+		return explain(fmt.Errorf("%w: %w", errNotBegun, err))
 	}
 	defer func() { _ = tx.Rollback() }()
 	if err := fn(tx); err != nil {
@@ -96,8 +114,9 @@ func (db *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	return nil
 }
 
-// Ping reports whether the database answers within two seconds; Unavailable
-// when it does not.
+// Ping reports whether the database answers within two seconds and, when the
+// last transaction found that nothing can be stored, whether that is over.
+// Unavailable when not.
 func (db *DB) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -105,8 +124,24 @@ func (db *DB) Ping(ctx context.Context) error {
 	if err := db.read.QueryRowContext(ctx, `SELECT 1`).Scan(&one); err != nil {
 		return unavailable(err)
 	}
-	return nil
+	if !db.stuck.Load() {
+		return nil
+	}
+	err := db.Write(ctx, func(tx *sql.Tx) error {
+		// A key that has expired already: the next sweep takes it.
+		_, err := tx.ExecContext(ctx, `INSERT INTO idempotency_keys (actor, key, request_hash, body, expires_at) VALUES ('studio', 'ready', '', $1, 0)
+			ON CONFLICT (actor, key) DO UPDATE SET body = excluded.body`, strings.Repeat(" ", probeBytes))
+		return err
+	})
+	if err != nil && fault.As(err) == nil {
+		return unavailable(err)
+	}
+	return err
 }
+
+// probeBytes is how much a full disk must have room for before it counts as
+// mended.
+const probeBytes = 64 << 10
 
 // Close closes the connections and releases the data directory. Closing again
 // returns what the first call did.

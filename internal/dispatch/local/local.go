@@ -111,12 +111,16 @@ func (d *Dispatcher) Run(ctx, drain context.Context, engine Engine) error {
 	}
 }
 
+// glance is how often the table is looked at whatever happens: the clock may
+// have jumped, as it does when a laptop wakes up.
+const glance = 30 * time.Second
+
 // rest waits until somebody pokes or the time comes.
 func (d *Dispatcher) rest(ctx context.Context, next time.Time) {
 	d.mu.Lock()
 	d.wake = next
 	d.mu.Unlock()
-	wait := 5 * time.Minute // the table is looked at that often whatever happens
+	wait := glance
 	if !next.IsZero() {
 		wait = min(wait, max(next.Sub(d.cfg.Now()), 0))
 	}
@@ -198,7 +202,7 @@ func (d *Dispatcher) again(t execution.Ticket) {
 // wakeBy has the table looked at by the time.
 func (d *Dispatcher) wakeBy(at time.Time) {
 	d.mu.Lock()
-	sooner := d.wake.IsZero() || at.Before(d.wake)
+	sooner := d.wake.IsZero() || at.Before(d.wake) || d.wake.Before(d.cfg.Now()) // the last: the clock has jumped over it
 	d.mu.Unlock()
 	if sooner {
 		d.look()
