@@ -24,7 +24,7 @@ const (
 // stops are what stopFault has measured.
 type stops struct {
 	gentle, second []time.Duration
-	cut            int // accepted requests whose answer did not arrive
+	cut, cutGently int // requests whose answer did not arrive; those of gentle stops
 }
 
 // stopFault asks processes to stop while they work: gently, and at once by a
@@ -80,7 +80,7 @@ func (c *chaos) stopOne(ctx context.Context) (err error) {
 	}
 	f.moments = nil
 	c.sum.load = "one server on SQLite:\n" + c.sum.load
-	c.sum.notes += fmt.Sprintf("SQLite: SIGTERM → gone: median %s, worst %s; second SIGTERM → gone: median %s, worst %s; requests without an answer: %d\n", middle(took.gentle), worst(took.gentle), middle(took.second), worst(took.second), took.cut)
+	c.sum.notes += fmt.Sprintf("SQLite: SIGTERM → gone: median %s, worst %s; second SIGTERM → gone: median %s, worst %s; requests without an answer: %d, at gentle stops %d\n", middle(took.gentle), worst(took.gentle), middle(took.second), worst(took.second), took.cut, took.cutGently)
 	return nil
 }
 
@@ -109,6 +109,10 @@ func (f *front) stopOnce(ctx context.Context, p *pressure, s *studio.Studio, db 
 					if err != nil && !strings.Contains(err.Error(), "refused") { // the connection was there
 						mu.Lock()
 						took.cut++
+						if round%2 == 0 {
+							took.cutGently++
+							fmt.Fprintln(os.Stderr, err)
+						}
 						mu.Unlock()
 					}
 					return // it is gone

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"agentstudio/internal/fault"
+
+	"github.com/google/uuid"
 )
 
 // Dialect names the engine behind a DB.
@@ -128,9 +130,10 @@ func (db *DB) Ping(ctx context.Context) error {
 		return nil
 	}
 	err := db.Write(ctx, func(tx *sql.Tx) error {
-		// A key that has expired already: the next sweep takes it.
-		_, err := tx.ExecContext(ctx, `INSERT INTO idempotency_keys (actor, key, request_hash, body, expires_at) VALUES ('studio', 'ready', '', $1, 0)
-			ON CONFLICT (actor, key) DO UPDATE SET body = excluded.body`, strings.Repeat(" ", probeBytes))
+		// A key that has expired already: the next sweep takes it. It is a new
+		// one, since SQLite does not write what is there already.
+		_, err := tx.ExecContext(ctx, `INSERT INTO idempotency_keys (actor, key, request_hash, body, expires_at) VALUES ('studio', $1, '', $2, 0)`,
+			uuid.NewString(), strings.Repeat(" ", probeBytes))
 		return err
 	})
 	if err != nil && fault.As(err) == nil {
