@@ -39,7 +39,7 @@ func (a *App) showMetrics(ctx context.Context, l net.Listener) {
 	select {
 	case <-ctx.Done():
 		_ = server.Close() // a scrape that is cut off comes again
-		_ = <-ended // that it was closed
+		_ = <-ended        // that it was closed
 	case err := <-ended: // the executions are worth more than their numbers
 		a.opts.Log.Error("metrics are not served any more", "error", err)
 	}
