@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -34,13 +35,16 @@ func (a *App) showMetrics(ctx context.Context, l net.Listener) {
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(a.opts.Log.Handler(), slog.LevelDebug)}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
-	select {
-	case <-ctx.Done():
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
 		_ = server.Close() // a scrape that is cut off comes again
-		_ = <-ended        // that it was closed
-	case err := <-ended: // the executions are worth more than their numbers
+	})
+	err := server.Serve(l)
+	if !stop() {
+		<-stopped
+	}
+	if !errors.Is(err, http.ErrServerClosed) { // the executions are worth more than their numbers
 		a.opts.Log.Error("metrics are not served any more", "error", err)
 	}
 }
