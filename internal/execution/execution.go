@@ -153,7 +153,8 @@ func (e *Execution) Duration(now time.Time) time.Duration {
 		return 0
 	}
 	if !e.CompletedAt.IsZero() {
-		return e.CompletedAt.Sub(e.StartedAt)
+		// In whole milliseconds, as rows have them: memory says the same.
+		return e.CompletedAt.Truncate(time.Millisecond).Sub(e.StartedAt.Truncate(time.Millisecond))
 	}
 	return now.Sub(e.StartedAt)
 }
