@@ -59,9 +59,6 @@ func TestASplitGoesToAllWorkers(t *testing.T) {
 }
 
 func TestTenThousandItemsOverThreeWorkers(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes long")
-	}
 	url := storetest.PostgresURL(t)
 	c := newCounted()
 	first := startShared(t, url, c.probes(0, 0), nil)
