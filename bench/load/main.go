@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command load puts the built binary under the load of many users on one
 // machine: reads of the API at a steady rate, sockets that listen to one
 // workspace while executions run, and sessions that do nothing:

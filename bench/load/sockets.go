@@ -1,10 +1,12 @@
+//go:build linux
+
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -20,14 +22,27 @@ const watched = 30
 // dialling is how many connections are made at a time.
 const dialling = 64
 
-func (w *world) dial(ctx context.Context, token string) (*websocket.Conn, error) {
+// dialled is a socket and the connection under it.
+type dialled struct {
+	*websocket.Conn
+	under net.Conn
+}
+
+func (w *world) dial(ctx context.Context, token string) (d dialled, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	conn, answer, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(w.s.URL, "http")+"/api/v1/ws", &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}})
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		var err error
+		d.under, err = new(net.Dialer).DialContext(ctx, network, address)
+		return d.under, err
+	}}}
+	conn, answer, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(w.s.URL, "http")+"/api/v1/ws",
+		&websocket.DialOptions{HTTPClient: client, HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}})
 	if answer != nil && answer.Body != nil {
 		_ = answer.Body.Close() // empty, or the reason, which err tells too
 	}
-	return conn, err
+	d.Conn = conn
+	return d, err
 }
 
 // each calls do n times, some at a time, and stops at the first error.
@@ -53,100 +68,50 @@ func each(ctx context.Context, n int, do func(ctx context.Context, i int) error)
 	return context.Cause(ctx)
 }
 
-// frame is the part of an event that is measured.
-type frame struct {
-	Type      string    `json:"type"`
-	Timestamp time.Time `json:"timestamp"`
-	Data      struct {
-		Status string `json:"status"`
-	} `json:"data"`
-}
-
 // listen opens sockets that listen to the workspace, runs executions, and
 // measures the time from an event to its frame at each of them. Events carry
 // milliseconds, so each figure is up to one too large.
-func (w *world) listen(ctx context.Context, n int) error {
+func (w *world) listen(ctx context.Context, n int) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	before := w.memory()
-	conns := make([]*websocket.Conn, n)
-	defer func() {
-		for _, c := range conns {
-			if c != nil {
-				_ = c.CloseNow() // the measurement is over
-			}
-		}
-	}()
-	if err := each(ctx, n, func(ctx context.Context, i int) (err error) {
-		if conns[i], err = w.dial(ctx, w.s.Token); err != nil {
+	all, err := newEars()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, all.Close()) }()
+	var adding sync.Mutex
+	if err := each(ctx, n, func(ctx context.Context, _ int) error {
+		conn, err := w.dial(ctx, w.s.Token)
+		if err != nil {
 			return err
 		}
-		return w.subscribe(ctx, conns[i])
+		defer conn.CloseNow() //nolint:errcheck // ears keep a copy of what is under it
+		if err := w.subscribe(ctx, conn.Conn); err != nil {
+			return err
+		}
+		adding.Lock()
+		defer adding.Unlock()
+		return all.add(conn.under)
 	}); err != nil {
 		return fmt.Errorf("connect %d listeners: %w", n, err)
-	}
-	times := make([][]time.Duration, n)
-	var ends atomic.Int64
-	var all sync.WaitGroup
-	failed := make(chan error, n)
-	for i, c := range conns {
-		all.Go(func() {
-			for over := 0; over < watched; {
-				_, text, err := c.Read(ctx)
-				if err != nil {
-					failed <- err
-					return
-				}
-				arrived := time.Now()
-				var f frame
-				if json.Unmarshal(text, &f) != nil || f.Type != "execution_update" {
-					continue
-				}
-				times[i] = append(times[i], arrived.Sub(f.Timestamp))
-				if f.Data.Status == "completed" {
-					over++
-					ends.Add(1)
-				}
-			}
-		})
 	}
 	cpu, err := w.s.CPU()
 	if err != nil {
 		return err
 	}
 	for i := range watched {
-		if _, err := w.execute(ctx, i); err != nil {
-			return err
+		// One after the other, as people do not start them all at once.
+		heard := make(chan error, 1)
+		go func() { heard <- all.hear(ctx, (i+1)*n) }()
+		_, err := w.execute(ctx, i)
+		if err := errors.Join(err, <-heard); err != nil {
+			return fmt.Errorf("%d of %d ends arrived: %w", all.ends, (i+1)*n, err)
 		}
-		if err := calm(ctx, &ends, int64((i+1)*n), failed); err != nil {
-			return fmt.Errorf("%d of %d ends arrived: %w", ends.Load(), (i+1)*n, err)
-		}
-	}
-	all.Wait()
-	var together []time.Duration
-	for _, t := range times {
-		together = append(together, t...)
 	}
 	report(fmt.Sprintf("listeners: %d sockets, %d executions, %d frames, none missing; event → frame p50 %s, p95 %s, worst %s",
-		n, watched, len(together), at(together, 50), at(together, 95), at(together, 100)),
-		fmt.Sprintf("       the server's CPU: %s per 1000 frames; resident %s, %s before", (w.used(cpu)*1000/time.Duration(max(len(together), 1))).Round(time.Microsecond), w.memory(), before))
-	return nil
-}
-
-// calm waits until every listener has seen the end of the execution, as people
-// do not start them all at once.
-func calm(ctx context.Context, ends *atomic.Int64, want int64, failed <-chan error) error {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for ends.Load() < want {
-		select {
-		case <-tick.C:
-		case err := <-failed:
-			return err
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+		n, watched, len(all.times), at(all.times, 50), at(all.times, 95), at(all.times, 100)),
+		fmt.Sprintf("       the server's CPU: %s per 1000 frames; resident %s, %s before", (w.used(cpu)*1000/time.Duration(max(len(all.times), 1))).Round(time.Microsecond), w.memory(), before))
 	return nil
 }
 
@@ -180,7 +145,7 @@ func (w *world) idle(ctx context.Context, n int) error {
 	}
 	signed := time.Since(began)
 	w.s.Token = token
-	conns := make([]*websocket.Conn, n)
+	conns := make([]dialled, n)
 	reading, stop := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	defer all.Wait()

@@ -147,6 +147,7 @@ type Server struct {
 	mu       sync.Mutex // guards closed and adding to live
 	closed   bool
 	live     sync.WaitGroup // streams and sockets
+	frames   frames
 	stopping chan struct{}
 }
 

@@ -24,7 +24,7 @@ type follower struct {
 }
 
 // catchUp tells what is stored and not told yet.
-func (f *follower) catchUp(ctx context.Context, tell func(event.Event) error) error {
+func (f *follower) catchUp(ctx context.Context, tell func(*event.Event) error) error {
 	if f.history == nil || f.last < 0 {
 		return nil
 	}
@@ -33,7 +33,8 @@ func (f *follower) catchUp(ctx context.Context, tell func(event.Event) error) er
 		if err != nil {
 			return err
 		}
-		for _, e := range events {
+		for i := range events {
+			e := &events[i]
 			if e.Seq <= f.last {
 				continue
 			}
@@ -49,7 +50,7 @@ func (f *follower) catchUp(ctx context.Context, tell func(event.Event) error) er
 }
 
 // take tells an event the bus has brought, unless it was told before.
-func (f *follower) take(ctx context.Context, e event.Event, tell func(event.Event) error) error {
+func (f *follower) take(ctx context.Context, e *event.Event, tell func(*event.Event) error) error {
 	if e.Type == "" {
 		return nil // it only woke us
 	}
@@ -78,12 +79,12 @@ type Event struct {
 	Data      json.RawMessage `json:"data,omitempty"`
 }
 
-func viewEvent(e event.Event) Event {
+func viewEvent(e *event.Event) Event {
 	return Event{Room: e.Room, Seq: e.Seq, Type: e.Type, Event: e.Name, Timestamp: Time(e.At), Data: e.Data}
 }
 
 // endsExecution reports whether an event says that its execution is over.
-func endsExecution(e event.Event) bool {
+func endsExecution(e *event.Event) bool {
 	if e.Type != event.ExecutionUpdate {
 		return false
 	}

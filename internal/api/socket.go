@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"agentstudio/internal/access"
@@ -20,19 +22,26 @@ import (
 const (
 	maxFrame = 32 << 10 // of a client, in bytes
 	maxRooms = 100      // of one socket
+	maxStep  = 256      // events told in one go
 
 	statusUnauthenticated websocket.StatusCode = 4401
 )
 
 // socket is one WebSocket connection. Its loop owns everything but the
-// connection itself: one goroutine reads frames, one pings, the loop writes.
+// connection itself: it writes, one goroutine reads frames, and one pings now
+// and then.
 type socket struct {
 	server *Server
 	conn   *websocket.Conn
+	wire   *wire
 	by     access.Actor
 	renew  renewal
 	sub    event.Subscription
 	rooms  map[string]*follower
+
+	pinging atomic.Bool
+	slow    *time.Timer   // runs while frames are being sent
+	dropped chan struct{} // closed when the client was too slow
 }
 
 // command is a frame of the client.
@@ -67,10 +76,24 @@ func (c *closing) Error() string { return c.reason }
 func (k *socket) serve(ctx context.Context, rooms []string, after int64) {
 	ctx, cancel := context.WithCancel(ctx)
 	commands := make(chan command)
+	k.dropped = make(chan struct{})
+	k.slow = time.AfterFunc(time.Hour, func() {
+		defer close(k.dropped)
+		_ = k.conn.Close(websocket.StatusTryAgainLater, "the client is too slow") // it may never take this in either
+	})
+	k.slow.Stop()
 	var helpers sync.WaitGroup
 	helpers.Go(func() { defer cancel(); k.read(ctx, commands) })
-	helpers.Go(func() { defer cancel(); k.ping(ctx) })
-	err := k.loop(ctx, commands, rooms, after)
+	err := k.loop(ctx, commands, rooms, after, func() {
+		if k.pinging.CompareAndSwap(false, true) {
+			helpers.Go(func() {
+				defer k.pinging.Store(false)
+				if !k.ping(ctx) {
+					cancel()
+				}
+			})
+		}
+	})
 	var why *closing
 	if !errors.As(err, &why) {
 		why = &closing{code: websocket.StatusNormalClosure}
@@ -102,52 +125,64 @@ func (k *socket) read(ctx context.Context, commands chan<- command) {
 	}
 }
 
-// ping keeps the connection alive and notices when the other end is gone.
-func (k *socket) ping(ctx context.Context) {
+// ping keeps the connection alive; false when the other end is gone.
+func (k *socket) ping(ctx context.Context) bool {
+	wait, cancel := context.WithTimeout(ctx, k.server.cfg.SlowClient)
+	defer cancel()
+	return k.conn.Ping(wait) == nil
+}
+
+func (k *socket) loop(ctx context.Context, commands <-chan command, rooms []string, after int64, ping func()) error {
+	if err := k.gather(func() error { return k.greet(ctx, rooms, after) }); err != nil {
+		return err
+	}
 	beat := time.NewTicker(k.server.cfg.Heartbeat)
 	defer beat.Stop()
 	for {
+		var step func() error
 		select {
+		case e := <-k.sub.C():
+			step = func() error { return k.takeAll(ctx, e) }
+		case c := <-commands:
+			step = func() error { return k.obey(ctx, c) }
 		case <-beat.C:
-			wait, cancel := context.WithTimeout(ctx, k.server.cfg.SlowClient)
-			err := k.conn.Ping(wait)
-			cancel()
-			if err != nil {
-				return
-			}
+			ping()
+			step = func() error { return k.look(ctx) }
+		case <-k.server.stopping:
+			return &closing{code: websocket.StatusGoingAway, reason: "the studio is stopping"}
 		case <-ctx.Done():
-			return
+			return nil
+		}
+		if err := k.gather(func() error {
+			if err := step(); err != nil || !k.sub.Lagged() {
+				return err
+			}
+			return k.recover(ctx)
+		}); err != nil {
+			return err
 		}
 	}
 }
 
-func (k *socket) loop(ctx context.Context, commands <-chan command, rooms []string, after int64) error {
-	if err := k.greet(ctx, rooms, after); err != nil {
-		return err
-	}
-	look := time.NewTicker(k.server.cfg.Heartbeat)
-	defer look.Stop()
-	for {
-		var err error
-		select {
-		case e := <-k.sub.C():
-			err = k.take(ctx, e)
-		case c := <-commands:
-			err = k.obey(ctx, c)
-		case <-look.C:
-			err = k.look(ctx)
-		case <-k.server.stopping:
-			err = &closing{code: websocket.StatusGoingAway, reason: "the studio is stopping"}
-		case <-ctx.Done():
-			return nil
-		}
-		if err == nil && k.sub.Lagged() {
-			err = k.recover(ctx)
-		}
-		if err != nil {
+// takeAll tells an event and those that came meanwhile, at most so many that
+// the client's frames have their turn.
+func (k *socket) takeAll(ctx context.Context, e *event.Event) error {
+	yielded := false
+	for range maxStep {
+		if err := k.take(ctx, e); err != nil {
 			return err
 		}
+		if len(k.sub.C()) == 0 && !yielded {
+			yielded = true
+			runtime.Gosched() // where thousands listen, the next event is often on its way
+		}
+		select {
+		case e = <-k.sub.C():
+		default:
+			return nil
+		}
 	}
+	return k.take(ctx, e)
 }
 
 // recover is called when events were missed: stored ones are read, of the
@@ -159,7 +194,7 @@ func (k *socket) recover(ctx context.Context) error {
 	}
 	for _, room := range slices.Sorted(maps.Keys(k.rooms)) {
 		if k.rooms[room].history == nil {
-			if err := k.tell(ctx, notice{Type: "subscription", Event: "missed", Room: room}); err != nil {
+			if err := k.tell(notice{Type: "subscription", Event: "missed", Room: room}); err != nil {
 				return err
 			}
 		}
@@ -168,7 +203,7 @@ func (k *socket) recover(ctx context.Context) error {
 }
 
 func (k *socket) greet(ctx context.Context, rooms []string, after int64) error {
-	if err := k.tell(ctx, notice{Type: "connection", Event: "connected", Connection: k.server.cfg.NewID()}); err != nil {
+	if err := k.tell(notice{Type: "connection", Event: "connected", Connection: k.server.cfg.NewID()}); err != nil {
 		return err
 	}
 	if err := k.subscribe(ctx, event.UserRoom(k.by.UserID), nil); err != nil {
@@ -185,9 +220,9 @@ func (k *socket) greet(ctx context.Context, rooms []string, after int64) error {
 func (k *socket) obey(ctx context.Context, c command) error {
 	switch {
 	case c.unreadable:
-		return k.refuse(ctx, "", "this frame is no JSON object of a known shape")
+		return k.refuse("", "this frame is no JSON object of a known shape")
 	case c.Type == "ping":
-		return k.tell(ctx, notice{Type: "pong"})
+		return k.tell(notice{Type: "pong"})
 	case c.Type == "subscribe":
 		return k.subscribe(ctx, c.Room, c.AfterSeq)
 	case c.Type == "unsubscribe":
@@ -195,19 +230,19 @@ func (k *socket) obey(ctx context.Context, c command) error {
 			k.sub.Remove(c.Room)
 			delete(k.rooms, c.Room)
 		}
-		return k.tell(ctx, notice{Type: "subscription", Event: "unsubscribed", Room: clip(c.Room)})
+		return k.tell(notice{Type: "subscription", Event: "unsubscribed", Room: clip(c.Room)})
 	}
-	return k.refuse(ctx, "", "a frame's type is subscribe, unsubscribe or ping")
+	return k.refuse("", "a frame's type is subscribe, unsubscribe or ping")
 }
 
 // subscribe listens to the room before it reads what the room has kept.
 func (k *socket) subscribe(ctx context.Context, room string, after *int64) error {
 	if len(k.rooms) >= maxRooms && k.rooms[room] == nil {
-		return k.refuse(ctx, room, "one connection listens to at most "+strconv.Itoa(maxRooms)+" rooms")
+		return k.refuse(room, "one connection listens to at most "+strconv.Itoa(maxRooms)+" rooms")
 	}
 	past, err := k.server.enterRoom(ctx, k.by, room)
 	if err != nil {
-		return k.denied(ctx, room, err)
+		return k.denied(room, err)
 	}
 	f := &follower{history: past, last: -1}
 	if after != nil && *after >= 0 {
@@ -215,42 +250,42 @@ func (k *socket) subscribe(ctx context.Context, room string, after *int64) error
 	}
 	k.sub.Add(room)
 	k.rooms[room] = f
-	if err := k.tell(ctx, notice{Type: "subscription", Event: "subscribed", Room: room}); err != nil {
+	if err := k.tell(notice{Type: "subscription", Event: "subscribed", Room: room}); err != nil {
 		return err
 	}
-	return f.catchUp(ctx, k.teller(ctx))
+	return f.catchUp(ctx, k.show)
 }
 
-func (k *socket) denied(ctx context.Context, room string, err error) error {
+func (k *socket) denied(room string, err error) error {
 	switch fault.KindOf(err) {
 	case fault.NotFound, fault.Forbidden, fault.Unauthenticated:
-		return k.refuse(ctx, room, "Access denied to room")
+		return k.refuse(room, "Access denied to room")
 	case fault.Unavailable:
-		return k.refuse(ctx, room, fault.Message(err))
+		return k.refuse(room, fault.Message(err))
 	}
 	return err
 }
 
-func (k *socket) refuse(ctx context.Context, room, message string) error {
-	return k.tell(ctx, notice{Type: "error", Room: clip(room), Message: message})
+func (k *socket) refuse(room, message string) error {
+	return k.tell(notice{Type: "error", Room: clip(room), Message: message})
 }
 
 // clip keeps what is repeated to the client short.
 func clip(room string) string { return room[:min(len(room), 200)] }
 
-func (k *socket) take(ctx context.Context, e event.Event) error {
+func (k *socket) take(ctx context.Context, e *event.Event) error {
 	if e.Type == event.Session {
 		return k.look(ctx)
 	}
 	if f := k.rooms[e.Room]; f != nil {
-		return f.take(ctx, e, k.teller(ctx))
+		return f.take(ctx, e, k.show)
 	}
 	return nil // it was on its way when the room was left
 }
 
 func (k *socket) catchUp(ctx context.Context) error {
 	for _, f := range k.rooms {
-		if err := f.catchUp(ctx, k.teller(ctx)); err != nil {
+		if err := f.catchUp(ctx, k.show); err != nil {
 			return err
 		}
 	}
@@ -281,38 +316,70 @@ func (k *socket) look(ctx context.Context) error {
 	for _, room := range left {
 		k.sub.Remove(room)
 		delete(k.rooms, room)
-		if err := k.refuse(ctx, room, "Access denied to room"); err != nil {
+		if err := k.refuse(room, "Access denied to room"); err != nil {
 			return err
 		}
 	}
 	return k.catchUp(ctx)
 }
 
-func (k *socket) teller(ctx context.Context) func(event.Event) error {
-	return func(e event.Event) error { return k.write(ctx, viewEvent(e)) }
-}
-
-func (k *socket) tell(ctx context.Context, n notice) error {
-	n.Timestamp = Time(k.server.cfg.Now())
-	return k.write(ctx, n)
-}
-
-// write sends a frame. A client that does not take it in time is dropped with
-// 1013: nothing is held in memory for it.
-func (k *socket) write(ctx context.Context, v any) error {
-	text, err := json.Marshal(v)
+func (k *socket) show(e *event.Event) error {
+	text, err := k.server.frames.text(e)
 	if err != nil {
 		return err
 	}
-	slow := make(chan struct{})
-	timer := time.AfterFunc(k.server.cfg.SlowClient, func() {
-		defer close(slow)
-		_ = k.conn.Close(websocket.StatusTryAgainLater, "the client is too slow") // it may never take this in either
-	})
-	err = k.conn.Write(ctx, websocket.MessageText, text)
-	if !timer.Stop() {
-		<-slow
-		return &closing{code: websocket.StatusTryAgainLater, reason: "the client is too slow"}
+	return k.write(text)
+}
+
+func (k *socket) tell(n notice) error {
+	n.Timestamp = Time(k.server.cfg.Now())
+	text, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	return k.write(text)
+}
+
+// gather sends the frames that a step writes together, those before its
+// failure too.
+func (k *socket) gather(step func() error) error {
+	k.wire.hold()
+	err := step()
+	if sent := k.flush(); err == nil {
+		err = sent
+	}
+	return err
+}
+
+// write adds a frame to those that are due.
+func (k *socket) write(text []byte) error {
+	if err := k.conn.Write(context.Background(), websocket.MessageText, text); err != nil {
+		return &closing{code: websocket.StatusGoingAway, reason: "the connection is gone"}
+	}
+	if !k.wire.full() {
+		return nil
+	}
+	if err := k.flush(); err != nil {
+		return err
+	}
+	k.wire.hold()
+	return nil
+}
+
+// flush sends the frames that are due. A client that does not take them in time
+// is dropped with 1013: nothing is held in memory for it.
+func (k *socket) flush() error {
+	slow := &closing{code: websocket.StatusTryAgainLater, reason: "the client is too slow"}
+	select {
+	case <-k.dropped:
+		return slow
+	default:
+	}
+	k.slow.Reset(k.server.cfg.SlowClient)
+	err := k.wire.release()
+	if !k.slow.Stop() {
+		<-k.dropped
+		return slow
 	}
 	if err != nil {
 		return &closing{code: websocket.StatusGoingAway, reason: "the connection is gone"}

@@ -94,14 +94,14 @@ type followInput struct {
 }
 
 func (s *Server) followEvents(w http.ResponseWriter, r *http.Request, by access.Actor, in *followInput) error {
-	return s.followExecution(w, r, by, in.ID, in.after(), func(out *sse, e event.Event) error {
+	return s.followExecution(w, r, by, in.ID, in.after(), func(out *sse, e *event.Event) error {
 		return out.event(e.Seq, e.Type, viewEvent(e))
 	})
 }
 
 // followExecution tells an execution's events until it is over, the caller is
 // gone or may not see it any more, or the server stops.
-func (s *Server) followExecution(w http.ResponseWriter, r *http.Request, by access.Actor, id string, after int64, show func(*sse, event.Event) error) error {
+func (s *Server) followExecution(w http.ResponseWriter, r *http.Request, by access.Actor, id string, after int64, show func(*sse, *event.Event) error) error {
 	ctx := r.Context()
 	sub := s.Bus.Subscribe(event.ExecutionRoom(id), event.UserRoom(by.UserID))
 	defer sub.Close()
@@ -130,12 +130,12 @@ type listener struct {
 	room     string
 	out      *sse
 	sub      event.Subscription
-	show     func(*sse, event.Event) error
+	show     func(*sse, *event.Event) error
 	follower *follower
 	ended    bool // the execution is over
 }
 
-func (l *listener) tell(e event.Event) error {
+func (l *listener) tell(e *event.Event) error {
 	l.ended = l.ended || endsExecution(e)
 	return l.show(l.out, e)
 }
@@ -252,7 +252,7 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request, by access.Actor, i
 }
 
 func (s *Server) followLogs(w http.ResponseWriter, r *http.Request, by access.Actor, in *logsInput) error {
-	return s.followExecution(w, r, by, in.ID, in.after(), func(out *sse, e event.Event) error {
+	return s.followExecution(w, r, by, in.ID, in.after(), func(out *sse, e *event.Event) error {
 		if e.Type != event.Log {
 			return nil
 		}

@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strings"
 
 	"agentstudio/internal/access"
@@ -107,25 +109,39 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, by access.Actor,
 	if !s.enter() {
 		return fault.New(fault.Unavailable, "the studio is stopping; try again in a moment")
 	}
-	defer s.live.Done()
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{protocol}, OriginPatterns: s.cfg.AllowedOrigins})
+	over := &upgrade{ResponseWriter: w}
+	conn, err := websocket.Accept(over, r, &websocket.AcceptOptions{Subprotocols: []string{protocol}, OriginPatterns: s.cfg.AllowedOrigins})
 	if err != nil { // Accept has answered
+		s.live.Done()
 		s.cfg.Log.InfoContext(r.Context(), "socket refused", "request_id", callOf(r.Context()).id, "error", err.Error())
 		return nil
-	}
-	if s.Observer != nil {
-		s.Observer.SocketOpened()
-		defer s.Observer.SocketClosed()
 	}
 	conn.SetReadLimit(maxFrame)
 	after := int64(0)
 	if text := r.URL.Query().Get("after_seq"); text != "" {
 		after = max(0, parseSeq(text))
 	}
-	sock := &socket{server: s, conn: conn, by: by, renew: renew, rooms: map[string]*follower{}, sub: s.Bus.Subscribe()}
-	// The request's context ends with the handler only: the connection is ours now.
-	sock.serve(context.WithoutCancel(r.Context()), rooms, after)
+	sock := &socket{server: s, conn: conn, wire: over.wire, by: by, renew: renew, rooms: map[string]*follower{}, sub: s.Bus.Subscribe()}
+	// The connection is ours now: the request, and what answering it took, may go.
+	go s.keep(context.WithValue(context.Background(), callKey{}, &call{id: callOf(r.Context()).id}), sock, rooms, after)
 	return nil
+}
+
+// keep serves a socket that has entered until it ends.
+func (s *Server) keep(ctx context.Context, sock *socket, rooms []string, after int64) {
+	defer s.live.Done()
+	if s.Observer != nil {
+		s.Observer.SocketOpened()
+		defer s.Observer.SocketClosed()
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			s.cfg.Log.ErrorContext(ctx, "socket panicked", "request_id", callOf(ctx).id, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			_ = sock.conn.CloseNow() // the other end connects again
+			sock.sub.Close()
+		}
+	}()
+	sock.serve(ctx, rooms, after)
 }
 
 // recheck makes whoever follows for a user, on every replica, look at once

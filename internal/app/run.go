@@ -67,9 +67,9 @@ func (f *follower) follow(ctx context.Context, sub event.Subscription) error {
 			case e.Type == "": // events may have been lost
 				over, err = f.catchUp(ctx)
 			case e.Seq == 0:
-				f.watch(e)
+				f.watch(*e)
 			case e.Seq == f.seq+1 && !sub.Lagged():
-				over = f.show(e)
+				over = f.show(*e)
 			case e.Seq > f.seq:
 				over, err = f.catchUp(ctx)
 			}

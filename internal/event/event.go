@@ -49,8 +49,8 @@ func UserRoom(id string) string { return "user:" + id }
 // Bus carries events to whoever listens now. The table is the truth: a bus
 // may lose events, and says so through Lagged.
 type Bus interface {
-	// Publish hands events to the subscribers of their rooms. It never blocks
-	// on a slow one.
+	// Publish hands events to the subscribers of their rooms, which keep them: the
+	// caller changes nothing of them afterwards. It never blocks on a slow one.
 	Publish(ctx context.Context, events ...Event)
 	// Subscribe listens to rooms until Close. Events of one room arrive in the
 	// order they were published.
@@ -59,9 +59,10 @@ type Bus interface {
 
 // Subscription is one listener's bounded queue.
 type Subscription interface {
-	// C delivers events. It is closed by Close. An event without a type is none:
-	// it only wakes the listener, so that it asks Lagged.
-	C() <-chan Event
+	// C delivers events, which all listeners share: they are read, never changed.
+	// It is closed by Close. An event without a type is none: it only wakes the
+	// listener, so that it asks Lagged.
+	C() <-chan *Event
 	// Lagged reports, once per loss, that events may have been dropped, since
 	// the queue overflowed or another process was out of reach: read the table
 	// from the last seq seen.

@@ -66,7 +66,7 @@ func Meet(t *testing.T, from event.Bus, sub event.Subscription, room string) {
 }
 
 // next returns the next event; those that only wake are passed over.
-func next(t *testing.T, sub event.Subscription) event.Event {
+func next(t *testing.T, sub event.Subscription) *event.Event {
 	t.Helper()
 	deadline := time.After(patience)
 	for {

@@ -68,9 +68,9 @@ func (b *Bus) Publish(_ context.Context, events ...event.Event) {
 	if len(b.rooms) == 0 {
 		return
 	}
-	for _, e := range events {
-		for s := range b.rooms[e.Room] {
-			s.offer(e)
+	for i := range events {
+		for s := range b.rooms[events[i].Room] {
+			s.offer(&events[i])
 		}
 	}
 }
@@ -90,7 +90,7 @@ func (b *Bus) Brief() Brief { return Brief{b} }
 func (b Brief) Subscribe(rooms ...string) event.Subscription { return b.bus.subscribe(16, rooms) }
 
 func (b *Bus) subscribe(queue int, rooms []string) event.Subscription {
-	s := &subscription{bus: b, events: make(chan event.Event, queue)}
+	s := &subscription{bus: b, events: make(chan *event.Event, queue)}
 	for _, room := range rooms {
 		s.Add(room)
 	}
@@ -99,7 +99,7 @@ func (b *Bus) subscribe(queue int, rooms []string) event.Subscription {
 
 type subscription struct {
 	bus    *Bus
-	events chan event.Event
+	events chan *event.Event
 
 	mu     sync.Mutex
 	lagged bool
@@ -109,7 +109,7 @@ type subscription struct {
 
 // offer queues an event unless the listener is too slow; then the listener is
 // told that it missed some.
-func (s *subscription) offer(e event.Event) {
+func (s *subscription) offer(e *event.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -130,12 +130,12 @@ func (s *subscription) lag() {
 	}
 	s.lagged = true
 	select {
-	case s.events <- event.Event{}:
+	case s.events <- &event.Event{}:
 	default: // there is enough to wake it
 	}
 }
 
-func (s *subscription) C() <-chan event.Event { return s.events }
+func (s *subscription) C() <-chan *event.Event { return s.events }
 
 func (s *subscription) Lagged() bool {
 	s.mu.Lock()
