@@ -148,14 +148,19 @@ type Server struct {
 	closed   bool
 	live     sync.WaitGroup // streams and sockets
 	frames   frames
-	stopping chan struct{}
+	stopping <-chan struct{}
+	stop     context.CancelFunc                  // closes stopping
+	onStop   func(f func()) (forget func() bool) // f runs when stopping is closed
 }
 
 // New returns the server. It panics when an operation is declared wrongly: a
 // programmer's error.
 func New(services Services, cfg Config) *Server {
 	cfg.fill()
-	s := &Server{Services: services, cfg: cfg, router: chi.NewMux(), stopping: make(chan struct{})}
+	s := &Server{Services: services, cfg: cfg, router: chi.NewMux()}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stopping, s.stop = ctx.Done(), stop
+	s.onStop = func(f func()) func() bool { return context.AfterFunc(ctx, f) }
 	if s.Codec == nil {
 		s.Codec = workflow.NewCodec()
 	}
@@ -213,7 +218,7 @@ func (s *Server) Close() error {
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true
-		close(s.stopping)
+		s.stop()
 	}
 	s.mu.Unlock()
 	s.live.Wait()

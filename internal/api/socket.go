@@ -29,7 +29,9 @@ const (
 
 // socket is one WebSocket connection. Its loop owns everything but the
 // connection itself: it writes, one goroutine reads frames, and one pings now
-// and then.
+// and then. The loop sleeps on its subscription alone, which whoever has work
+// for it wakes: to wait for one thing is cheap, and there are thousands of
+// sockets.
 type socket struct {
 	server *Server
 	conn   *websocket.Conn
@@ -39,9 +41,10 @@ type socket struct {
 	sub    event.Subscription
 	rooms  map[string]*follower
 
-	pinging atomic.Bool
-	slow    *time.Timer   // runs while frames are being sent
-	dropped chan struct{} // closed when the client was too slow
+	commands chan command
+	beats    atomic.Bool // it is time to look and to ping
+	pinging  atomic.Bool
+	slow     slowness
 }
 
 // command is a frame of the client.
@@ -75,21 +78,22 @@ func (c *closing) Error() string { return c.reason }
 // has ended when it returns.
 func (k *socket) serve(ctx context.Context, rooms []string, after int64) {
 	ctx, cancel := context.WithCancel(ctx)
-	commands := make(chan command)
-	k.dropped = make(chan struct{})
-	k.slow = time.AfterFunc(time.Hour, func() {
-		defer close(k.dropped)
+	end := func() { cancel(); k.sub.Wake() }
+	k.commands = make(chan command, 1)
+	k.slow.limit = k.server.cfg.SlowClient
+	k.slow.drop = func() {
 		_ = k.conn.Close(websocket.StatusTryAgainLater, "the client is too slow") // it may never take this in either
-	})
-	k.slow.Stop()
+	}
+	forget := k.server.onStop(k.sub.Wake)
+	defer forget()
 	var helpers sync.WaitGroup
-	helpers.Go(func() { defer cancel(); k.read(ctx, commands) })
-	err := k.loop(ctx, commands, rooms, after, func() {
+	helpers.Go(func() { defer end(); k.read(ctx) })
+	err := k.loop(ctx, rooms, after, func() {
 		if k.pinging.CompareAndSwap(false, true) {
 			helpers.Go(func() {
 				defer k.pinging.Store(false)
 				if !k.ping(ctx) {
-					cancel()
+					end()
 				}
 			})
 		}
@@ -106,10 +110,11 @@ func (k *socket) serve(ctx context.Context, rooms []string, after int64) {
 	cancel()
 	k.sub.Close()
 	helpers.Wait()
+	k.slow.stop()
 }
 
 // read hands the client's frames to the loop.
-func (k *socket) read(ctx context.Context, commands chan<- command) {
+func (k *socket) read(ctx context.Context) {
 	for {
 		_, text, err := k.conn.Read(ctx)
 		if err != nil {
@@ -118,7 +123,8 @@ func (k *socket) read(ctx context.Context, commands chan<- command) {
 		var c command
 		c.unreadable = json.Unmarshal(text, &c) != nil
 		select {
-		case commands <- c:
+		case k.commands <- c:
+			k.sub.Wake()
 		case <-ctx.Done():
 			return
 		}
@@ -132,36 +138,57 @@ func (k *socket) ping(ctx context.Context) bool {
 	return k.conn.Ping(wait) == nil
 }
 
-func (k *socket) loop(ctx context.Context, commands <-chan command, rooms []string, after int64, ping func()) error {
-	if err := k.gather(func() error { return k.greet(ctx, rooms, after) }); err != nil {
+func (k *socket) loop(ctx context.Context, rooms []string, after int64, ping func()) error {
+	k.wire.hold()
+	if err := k.send(k.greet(ctx, rooms, after)); err != nil {
 		return err
 	}
-	beat := time.NewTicker(k.server.cfg.Heartbeat)
+	beat := time.AfterFunc(k.server.cfg.Heartbeat, func() { k.beats.Store(true); k.sub.Wake() })
 	defer beat.Stop()
 	for {
-		var step func() error
-		select {
-		case e := <-k.sub.C():
-			step = func() error { return k.takeAll(ctx, e) }
-		case c := <-commands:
-			step = func() error { return k.obey(ctx, c) }
-		case <-beat.C:
-			ping()
-			step = func() error { return k.look(ctx) }
-		case <-k.server.stopping:
-			return &closing{code: websocket.StatusGoingAway, reason: "the studio is stopping"}
-		case <-ctx.Done():
+		e := <-k.sub.C()
+		if ctx.Err() != nil {
 			return nil
 		}
-		if err := k.gather(func() error {
-			if err := step(); err != nil || !k.sub.Lagged() {
-				return err
-			}
-			return k.recover(ctx)
-		}); err != nil {
+		select {
+		case <-k.server.stopping:
+			return &closing{code: websocket.StatusGoingAway, reason: "the studio is stopping"}
+		default:
+		}
+		k.wire.hold()
+		if err := k.send(k.step(ctx, e)); err != nil {
 			return err
 		}
+		if k.beats.CompareAndSwap(true, false) {
+			ping()
+			k.wire.hold()
+			if err := k.send(k.look(ctx)); err != nil {
+				return err
+			}
+			beat.Reset(k.server.cfg.Heartbeat)
+		}
 	}
+}
+
+// step does what the loop was woken for.
+func (k *socket) step(ctx context.Context, e *event.Event) error {
+	if err := k.takeAll(ctx, e); err != nil {
+		return err
+	}
+	select {
+	case c := <-k.commands:
+		if err := k.obey(ctx, c); err != nil {
+			return err
+		}
+		if len(k.commands) > 0 {
+			k.sub.Wake() // its own wake may be taken already
+		}
+	default:
+	}
+	if k.sub.Lagged() {
+		return k.recover(ctx)
+	}
+	return nil
 }
 
 // takeAll tells an event and those that came meanwhile, at most so many that
@@ -324,11 +351,11 @@ func (k *socket) look(ctx context.Context) error {
 }
 
 func (k *socket) show(e *event.Event) error {
-	text, err := k.server.frames.text(e)
+	whole, err := k.server.frames.of(e)
 	if err != nil {
 		return err
 	}
-	return k.write(text)
+	return k.write(whole)
 }
 
 func (k *socket) tell(n notice) error {
@@ -337,51 +364,34 @@ func (k *socket) tell(n notice) error {
 	if err != nil {
 		return err
 	}
-	return k.write(text)
-}
-
-// gather sends the frames that a step writes together, those before its
-// failure too.
-func (k *socket) gather(step func() error) error {
-	k.wire.hold()
-	err := step()
-	if sent := k.flush(); err == nil {
-		err = sent
-	}
-	return err
+	return k.write(textFrame(text))
 }
 
 // write adds a frame to those that are due.
-func (k *socket) write(text []byte) error {
-	if err := k.conn.Write(context.Background(), websocket.MessageText, text); err != nil {
-		return &closing{code: websocket.StatusGoingAway, reason: "the connection is gone"}
-	}
+func (k *socket) write(whole []byte) error {
+	_, _ = k.wire.Write(whole) // it is held: nothing can fail yet
 	if !k.wire.full() {
 		return nil
 	}
-	if err := k.flush(); err != nil {
+	if err := k.send(nil); err != nil {
 		return err
 	}
 	k.wire.hold()
 	return nil
 }
 
-// flush sends the frames that are due. A client that does not take them in time
-// is dropped with 1013: nothing is held in memory for it.
-func (k *socket) flush() error {
-	slow := &closing{code: websocket.StatusTryAgainLater, reason: "the client is too slow"}
-	select {
-	case <-k.dropped:
-		return slow
-	default:
-	}
-	k.slow.Reset(k.server.cfg.SlowClient)
+// send sends the frames that are due, those before a step's failure too, and
+// returns that failure. A client that does not take them in time is dropped with
+// 1013: nothing is held in memory for it.
+func (k *socket) send(failure error) error {
+	k.slow.begin()
 	err := k.wire.release()
-	if !k.slow.Stop() {
-		<-k.dropped
-		return slow
-	}
-	if err != nil {
+	switch dropped := k.slow.end(); {
+	case failure != nil:
+		return failure
+	case dropped:
+		return &closing{code: websocket.StatusTryAgainLater, reason: "the client is too slow"}
+	case err != nil:
 		return &closing{code: websocket.StatusGoingAway, reason: "the connection is gone"}
 	}
 	return nil

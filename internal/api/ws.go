@@ -109,7 +109,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, by access.Actor,
 	if !s.enter() {
 		return fault.New(fault.Unavailable, "the studio is stopping; try again in a moment")
 	}
-	over := &upgrade{ResponseWriter: w}
+	over := &upgrade{ResponseWriter: w, pool: &s.frames.due}
 	conn, err := websocket.Accept(over, r, &websocket.AcceptOptions{Subprotocols: []string{protocol}, OriginPatterns: s.cfg.AllowedOrigins})
 	if err != nil { // Accept has answered
 		s.live.Done()

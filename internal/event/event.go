@@ -61,8 +61,11 @@ type Bus interface {
 type Subscription interface {
 	// C delivers events, which all listeners share: they are read, never changed.
 	// It is closed by Close. An event without a type is none: it only wakes the
-	// listener, so that it asks Lagged.
+	// listener, so that it asks Lagged, or looks at what it was woken for.
 	C() <-chan *Event
+	// Wake makes C deliver an event without a type, unless so many wait in it that
+	// the listener is awake for long enough. It may be called at any time.
+	Wake()
 	// Lagged reports, once per loss, that events may have been dropped, since
 	// the queue overflowed or another process was out of reach: read the table
 	// from the last seq seen.

@@ -129,9 +129,21 @@ func (s *subscription) lag() {
 		return
 	}
 	s.lagged = true
+	s.wake()
+}
+
+func (s *subscription) wake() {
 	select {
 	case s.events <- &event.Event{}:
 	default: // there is enough to wake it
+	}
+}
+
+func (s *subscription) Wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.wake()
 	}
 }
 
