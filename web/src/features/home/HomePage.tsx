@@ -1,8 +1,9 @@
 import { CheckCheck, FileText, Headset, MoonStar, Plus, ScanText, Sparkles, UserCheck, Workflow, Zap, type LucideIcon } from 'lucide-react'
 import { Link, useLocation } from 'wouter'
-import { useApprovals, useCreate, useDecide, useFailedRuns, useHomeUpdates, useImport, useLatestRuns, useRecentWorkflows, useTemplates, useWorkspace, type Approval } from './queries'
+import { useApprovals, useDecide, useFailedRuns, useLatestRuns, useRecentWorkflows, useTemplates, type Approval } from './queries'
 import './home.css'
 import { useUser } from '@/api/hooks'
+import { useCreateWorkflow, useImportWorkflow, useWorkspaceUpdates } from '@/api/workflows'
 import { Bones, Button, Card, Empty, Fault, Status, StatusIcon } from '@/ui/kit'
 import { ago, duration } from '@/ui/format'
 import { toast, toastError } from '@/ui/toast'
@@ -18,11 +19,10 @@ const emblems: Record<string, LucideIcon> = {
 
 export default function HomePage() {
   const user = useUser()
-  const workspace = useWorkspace()
   const workflows = useRecentWorkflows()
   const [, navigate] = useLocation()
-  const create = useCreate()
-  useHomeUpdates(workspace.data?.id)
+  const create = useCreateWorkflow()
+  useWorkspaceUpdates()
   const first = workflows.data?.total === 0
   const add = () => create.mutate('Untitled workflow', { onSuccess: (w) => navigate(`/workflows/${w.id}`), onError: toastError })
   return (
@@ -219,7 +219,7 @@ function Failed() {
 
 function Templates() {
   const templates = useTemplates()
-  const use = useImport()
+  const use = useImportWorkflow()
   const [, navigate] = useLocation()
   if (!templates.data) return <Bones rows={2} height={120} />
   return (
