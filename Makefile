@@ -21,39 +21,73 @@ run: build ## build and serve on 127.0.0.1:8000
 dev: ## serve from source with readable logs; data in ./data
 	go run ./cmd/agentstudio serve --log-level debug --data-dir data
 
+# The web studio is built when its sources have changed and Node is there;
+# without Node the binary still builds, and says at / what is missing.
+NODE := $(shell node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null && echo yes)
+WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) web/index.html web/vite.config.ts web/package.json $(wildcard examples/*.yaml)
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd web && npx vite build --logLevel warn
+	@touch $@
+
+.PHONY: web
+web: $(if $(NODE),web/dist/index.html) ## build the web studio, where Node 20 or newer is installed
+	@$(if $(NODE),true,echo "Node 20 or newer is not installed: building without the web studio" >&2)
+
 .PHONY: build
-build: ## build bin/agentstudio
+build: web ## build bin/agentstudio
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/agentstudio ./cmd/agentstudio
+
+.PHONY: web-dev
+web-dev: web/node_modules/.package-lock.json ## serve the pages from source on 127.0.0.1:5173, beside make dev
+	cd web && npx vite
 
 .PHONY: seed
 seed: build ## load the examples into the local studio
 	bin/agentstudio seed
 
 .PHONY: test
-test: ## all tests with race detection, on SQLite and a real PostgreSQL; prints coverage
+test: test-web ## all tests with race detection, on SQLite and a real PostgreSQL; prints coverage
 	scripts/with-services go test -race -timeout $(TEST_TIMEOUT) -coverpkg=./internal/... -coverprofile=coverage.out ./...
 	@scripts/coverage coverage.out
 
+.PHONY: test-web
+test-web: web/node_modules/.package-lock.json ## the web studio's unit tests
+	cd web && npx vitest run
+
+.PHONY: e2e
+e2e: build ## the built binary in a real browser (Chromium), on a throw-away data directory
+	cd web && npx playwright test
+
 .PHONY: lint
-lint: $(GOLANGCI) ## formatting, vet and the linters of .golangci.yml
+lint: $(GOLANGCI) lint-web ## formatting, vet and the linters of .golangci.yml; the types of the web studio
 	$(GOLANGCI) run ./...
+
+.PHONY: lint-web
+lint-web: web/node_modules/.package-lock.json
+	cd web && npx tsc --noEmit
 
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv bin/golangci-lint $@
 
 .PHONY: generate
-generate: ## write the generated files anew: OpenAPI document, configuration reference
+generate: web/node_modules/.package-lock.json ## write the generated files anew: OpenAPI document, its types, configuration reference
 	go run ./cmd/agentstudio openapi > docs/reference/openapi.gen.json
 	go run ./cmd/agentstudio config --reference > docs/reference/configuration.gen.md
+	cd web && npx openapi-typescript ../docs/reference/openapi.gen.json -o src/api/schema.gen.ts --alphabetize
 
 .PHONY: stale
 stale: generate
-	@git diff --exit-code -- docs/reference || { echo "generated files are stale: run make generate and commit" >&2; exit 1; }
+	@git diff --exit-code -- docs/reference web/src/api/schema.gen.ts || { echo "generated files are stale: run make generate and commit" >&2; exit 1; }
 	@go mod tidy -diff
 
 .PHONY: check
-check: stale lint build test ## what CI runs: generated files, linters, build, tests, coverage
+check: stale lint build test e2e ## what CI runs: generated files, linters, build, tests, coverage
 
 .PHONY: bench
 bench: build ## measure the engine on the built binary, on SQLite and PostgreSQL; see bench/README.md

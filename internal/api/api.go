@@ -78,6 +78,8 @@ type Services struct {
 	Observer Observer
 	// Limiter counts requests; nil counts in this process only.
 	Limiter Limiter
+	// Studio is the web studio; its zero value shows none.
+	Studio Studio
 }
 
 // Config adjusts a Server. Its zero value serves, without rate limits.
@@ -200,6 +202,7 @@ func (s *Server) routes() {
 	s.hookRoutes()
 	s.callbackRoutes()
 	s.approvalLinkRoutes()
+	s.studioRoutes()
 }
 
 // ServeHTTP implements http.Handler.

@@ -11,7 +11,7 @@ import (
 
 const (
 	refreshCookie = "studio_refresh"
-	cookiePath    = base + "/auth"
+	cookiePath    = base + "/auth" // behind the path of the public address
 )
 
 // User is a person with an account.
@@ -55,7 +55,7 @@ func (s *Server) signedIn(t account.Tokens) *signedIn {
 
 // cookie carries the refresh token; a negative age deletes it.
 func (s *Server) cookie(token string, age time.Duration) http.Cookie {
-	return http.Cookie{Name: refreshCookie, Value: token, Path: cookiePath, MaxAge: int(age.Seconds()), HttpOnly: true, Secure: s.cfg.SecureCookies, SameSite: http.SameSiteStrictMode}
+	return http.Cookie{Name: refreshCookie, Value: token, Path: s.under() + cookiePath, MaxAge: int(age.Seconds()), HttpOnly: true, Secure: s.cfg.SecureCookies, SameSite: http.SameSiteStrictMode}
 }
 
 func (s *Server) authRoutes() {

@@ -23,7 +23,6 @@ const readyTime = 3 * time.Second
 
 // systemRoutes are the addresses beside the API itself.
 func (s *Server) systemRoutes() {
-	s.router.Get("/", s.home)
 	s.router.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { s.write(w, "text/plain; charset=utf-8", []byte("ok\n")) })
 	s.router.Get("/readyz", s.readyz)
 	if s.Metrics != nil {

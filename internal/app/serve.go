@@ -14,6 +14,7 @@ import (
 	"agentstudio/internal/config"
 	"agentstudio/internal/limit"
 	"agentstudio/internal/store"
+	"agentstudio/web"
 )
 
 // handler builds the HTTP face.
@@ -24,7 +25,8 @@ func (a *App) handler() (*api.Server, error) {
 	}
 	return api.New(api.Services{Accounts: a.Accounts, Workspaces: a.Workspaces, Workflows: a.Workflows, Executions: a.Executions,
 		Kinds: a.Kinds, Codec: a.Codec, Bus: a.Bus, Idempotency: store.NewIdempotency(a.db), Ready: a.ready, WebhookSecret: webhookSecret, Links: a.links, Models: a.listed, Limiter: a.limiter,
-		Metrics: a.metrics.Handler(a.readers(proxies)), Observer: a.metrics},
+		Metrics: a.metrics.Handler(a.readers(proxies)), Observer: a.metrics,
+		Studio: api.Studio{Files: web.Files(), NoMail: a.cfg.SMTPURL.Reveal() == "" && a.cfg.SendGridAPIKey.Reveal() == ""}},
 		api.Config{Version: a.opts.Version, PublicURL: a.cfg.PublicURL, AllowedOrigins: a.cfg.AllowedOrigins, TrustedProxies: proxies,
 			MaxBody: int64(a.cfg.MaxBodyMiB) << 20, Limits: limits(a.cfg), SecureCookies: strings.HasPrefix(a.cfg.PublicURL, "https://"),
 			NewID: NewID, Log: a.opts.Log}), nil

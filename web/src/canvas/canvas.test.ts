@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest'
+import { copy, paste, read } from './clipboard'
+import { diffLines, diffNodes } from './diff'
+import { align, changeNode, connect, dropLostHandles, freshId, handlesOf, insertOn, newNode, overlaps, refusal, removeNodes, sizeOf, upstream, type Graph, type Kind, type Kinds } from './graph'
+import { begin, push, redo, settle, undo } from './history'
+import { layout } from './layout'
+
+const kind = (k: Partial<Kind> & { kind: string }): Kind => ({ title: k.kind, outputs: [{ name: 'output' }], container: false, no_input: false, config_schema: {}, ...k }) as Kind
+const kinds: Kinds = new Map(
+  [
+    kind({ kind: 'manual-trigger', no_input: true }),
+    kind({ kind: 'agent', config_schema: { type: 'object', required: ['prompt'], properties: { prompt: { type: 'string' } } } }),
+    kind({ kind: 'condition', outputs: [{ name: 'true' }, { name: 'false' }] }),
+    kind({ kind: 'switch', outputs: [{ name: 'default' }] }),
+    kind({ kind: 'loop', container: true }),
+    kind({ kind: 'set' }),
+  ].map((k) => [k.kind, k]),
+)
+
+const chain: Graph = {
+  nodes: [
+    { id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } },
+    { id: 'a', kind: 'agent', position: { x: 240, y: 0 } },
+    { id: 'b', kind: 'set', position: { x: 480, y: 0 }, config: { values: { x: '{{ nodes.a.output.text }}' } } },
+  ],
+  connections: [
+    { source: 'start', target: 'a' },
+    { source: 'a', target: 'b' },
+  ],
+}
+
+describe('a graph', () => {
+  it('names new nodes for their kind, each id once', () => {
+    expect(freshId([], 'manual-trigger')).toBe('manual')
+    expect(freshId(['agent', 'agent_2'], 'agent')).toBe('agent_3')
+    expect(newNode(chain, kinds.get('agent') as Kind, { x: 1, y: 2 }).config).toEqual({ prompt: '' })
+  })
+  it('refuses what cannot be connected, and says why', () => {
+    expect(refusal(chain, { source: 'a', target: 'a' }, kinds)).toBe('self')
+    expect(refusal(chain, { source: 'a', target: 'b' }, kinds)).toBe('twice')
+    expect(refusal(chain, { source: 'b', target: 'a' }, kinds)).toBe('cycle')
+    expect(refusal(chain, { source: 'b', target: 'start' }, kinds)).toBe('trigger')
+    expect(refusal(chain, { source: 'start', target: 'b' }, kinds)).toBe('')
+    const inLoop = { ...chain, nodes: [...chain.nodes, { id: 'l', kind: 'loop' }, { id: 'i', kind: 'set', parent_id: 'l' }] }
+    expect(refusal(inLoop, { source: 'a', target: 'i' }, kinds)).toBe('group')
+  })
+  it('puts a node into a connection', () => {
+    const node = { id: 'c', kind: 'condition' }
+    const g = insertOn(chain, { source: 'a', target: 'b' }, node, kinds)
+    expect(g.connections).toEqual([
+      { source: 'start', target: 'a' },
+      { source: 'a', target: 'c' },
+      { source: 'c', target: 'b', source_handle: 'true' },
+    ])
+  })
+  it('closes the gap when a node in a row is removed', () => {
+    expect(removeNodes(chain, ['a'], kinds).connections).toEqual([{ source: 'start', target: 'b' }])
+  })
+  it('removes the inside of a group with it', () => {
+    const g = { nodes: [{ id: 'l', kind: 'loop' }, { id: 'i', kind: 'set', parent_id: 'l' }], connections: [] }
+    expect(removeNodes(g, ['l'], kinds).nodes).toEqual([])
+  })
+  it('knows the handles of cases and of errors, and drops lines to lost ones', () => {
+    const n = { id: 's', kind: 'switch', config: { cases: [{ name: 'x' }, { name: 'y' }] }, on_error: 'branch' }
+    expect(handlesOf(n, kinds).map((h) => h.name)).toEqual(['x', 'y', 'default', 'error'])
+    let g: Graph = { nodes: [n, { id: 't', kind: 'set' }], connections: [] }
+    g = connect(g, { source: 's', target: 't', source_handle: 'y' }, kinds)
+    g = changeNode(g, 's', { config: { cases: [{ name: 'x' }] } })
+    expect(dropLostHandles(g, 's', kinds).connections).toEqual([])
+  })
+  it('finds what comes before a node, from inside a group too', () => {
+    const g: Graph = {
+      nodes: [...chain.nodes, { id: 'l', kind: 'loop' }, { id: 'i', kind: 'set', parent_id: 'l' }, { id: 'k', kind: 'set', parent_id: 'l' }],
+      connections: [...chain.connections, { source: 'b', target: 'l' }, { source: 'i', target: 'k' }],
+    }
+    expect(upstream(g, 'k').map((n) => n.id)).toEqual(['i', 'b', 'a', 'start'])
+  })
+  it('aligns', () => {
+    const g = align({ ...chain, nodes: chain.nodes.map((n, i) => ({ ...n, position: { x: i * 240, y: i * 40 } })) }, ['start', 'b'], 'top', kinds)
+    expect(g.nodes.map((n) => n.position?.y)).toEqual([0, 40, 0])
+  })
+})
+
+describe('history', () => {
+  it('undoes and does again without an end, and joins what belongs together', () => {
+    let h = begin(0)
+    for (let i = 1; i <= 500; i++) h = push(h, i)
+    for (let i = 0; i < 500; i++) h = undo(h)
+    expect(h.present).toBe(0)
+    expect(undo(h)).toBe(h)
+    for (let i = 0; i < 500; i++) h = redo(h)
+    expect(h.present).toBe(500)
+    h = push(push(push(h, 501, 'title'), 502, 'title'), 503, 'title')
+    expect(undo(h).present).toBe(500)
+    h = push(settle(h), 504, 'title')
+    expect(undo(h).present).toBe(503)
+  })
+  it('forgets the future when something new is done', () => {
+    const h = push(undo(push(begin('a'), 'b')), 'c')
+    expect(redo(h).present).toBe('c')
+  })
+})
+
+describe('the clipboard', () => {
+  it('carries nodes from workflow to workflow, references following', () => {
+    const text = copy(chain, ['a', 'b'])
+    const clip = read(text)
+    expect(clip).toBeDefined()
+    const { graph, ids } = paste(chain, clip as Graph, { x: 1000, y: 100 })
+    expect(ids).toEqual(['a_2', 'b_2'])
+    expect(graph.nodes.at(-1)?.config).toEqual({ values: { x: '{{ nodes.a_2.output.text }}' } })
+    expect(graph.nodes.at(-2)?.position).toEqual({ x: 1000, y: 100 })
+    expect(graph.connections.at(-1)).toEqual({ source: 'a_2', target: 'b_2' })
+    expect(paste({ nodes: [], connections: [] }, clip as Graph).ids).toEqual(['a', 'b'])
+  })
+  it('takes the inside of a group along', () => {
+    const g = { nodes: [{ id: 'l', kind: 'loop' }, { id: 'i', kind: 'set', parent_id: 'l', position: { x: 20, y: 60 } }], connections: [] }
+    const { graph } = paste(g, read(copy(g, ['l'])) as Graph)
+    expect(graph.nodes.at(-1)).toMatchObject({ id: 'i_2', parent_id: 'l_2', position: { x: 20, y: 60 } })
+  })
+  it('reads nothing else', () => {
+    expect(read('hello')).toBeUndefined()
+    expect(read('{"nodes":[{"id":1}]}')).toBeUndefined()
+  })
+})
+
+describe('the layout', () => {
+  it('leaves nothing over each other and goes from left to right', () => {
+    const nodes = Array.from({ length: 60 }, (_, i) => ({ id: `n${i}`, kind: 'set', position: { x: 0, y: 0 } }))
+    const connections = nodes.slice(1).map((n, i) => ({ source: `n${Math.floor(i / 2)}`, target: n.id }))
+    const g = layout({ nodes, connections }, kinds)
+    expect(overlaps(g, kinds)).toBe(false)
+    for (const c of connections) {
+      const x = (id: string) => g.nodes.find((n) => n.id === id)?.position?.x ?? 0
+      expect(x(c.source)).toBeLessThan(x(c.target))
+    }
+  })
+  it('makes groups as large as their inside', () => {
+    const g = layout(
+      {
+        nodes: [{ id: 'l', kind: 'loop' }, { id: 'i', kind: 'set', parent_id: 'l' }, { id: 'k', kind: 'set', parent_id: 'l' }, { id: 'z', kind: 'set' }],
+        connections: [{ source: 'i', target: 'k' }, { source: 'l', target: 'z' }],
+      },
+      kinds,
+    )
+    expect(overlaps(g, kinds)).toBe(false)
+    expect(sizeOf(g, g.nodes[0] as never, kinds).width).toBe(20 + 184 + 72 + 184 + 20)
+  })
+  it('survives circles', () => {
+    expect(layout({ nodes: [{ id: 'x', kind: 'set' }, { id: 'y', kind: 'set' }], connections: [{ source: 'x', target: 'y' }, { source: 'y', target: 'x' }] }, kinds).nodes).toHaveLength(2)
+  })
+})
+
+describe('differences', () => {
+  it('are told by node, whatever was moved', () => {
+    const after = changeNode({ ...chain, nodes: chain.nodes.slice(1).map((n) => ({ ...n, position: { x: 9, y: 9 } })) }, 'b', { title: 'New' })
+    expect([...diffNodes(chain, { ...after, nodes: [...after.nodes, { id: 'c', kind: 'set' }] })]).toEqual([
+      ['b', 'changed'],
+      ['c', 'added'],
+      ['start', 'removed'],
+    ])
+  })
+  it('are told by line', () => {
+    expect(diffLines('a\nb\nc\nd', 'a\nx\nc\nd\ne').map((l) => l.kind[0] + l.text)).toEqual(['sa', 'rb', 'ax', 'sc', 'sd', 'ae'])
+  })
+})

@@ -1,0 +1,36 @@
+import { Bell, BookOpen, Bot, Braces, Clock, File, FileInput, Filter, GitBranch, GitMerge, Globe, Hourglass, Mail, MessageCircle, Network, OctagonX, Pencil, Play, Puzzle, Repeat, Reply, ScrollText, Search, Shuffle, Split, UserCheck, Webhook, Workflow, type LucideIcon } from 'lucide-react'
+
+/** The icons that kinds name; one that is not here gets a puzzle piece. */
+const known: Record<string, LucideIcon> = {
+  bell: Bell,
+  'book-open': BookOpen,
+  bot: Bot,
+  braces: Braces,
+  clock: Clock,
+  file: File,
+  'file-input': FileInput,
+  filter: Filter,
+  'git-branch': GitBranch,
+  'git-merge': GitMerge,
+  globe: Globe,
+  hourglass: Hourglass,
+  mail: Mail,
+  'message-circle': MessageCircle,
+  network: Network,
+  'octagon-x': OctagonX,
+  pencil: Pencil,
+  play: Play,
+  repeat: Repeat,
+  reply: Reply,
+  'scroll-text': ScrollText,
+  search: Search,
+  shuffle: Shuffle,
+  split: Split,
+  'user-check': UserCheck,
+  webhook: Webhook,
+  workflow: Workflow,
+}
+
+export function iconOf(name: string | undefined): LucideIcon {
+  return known[name ?? ''] ?? Puzzle
+}
