@@ -40,7 +40,7 @@ func (s *Accounts) User(ctx context.Context, id string) (account.User, error) {
 
 // UpdateUser changes what is not nil.
 func (s *Accounts) UpdateUser(ctx context.Context, id string, fullName *string, avatarURL **string, now time.Time) (u account.User, err error) {
-	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+	err = s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		if u, err = scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = $1`, id)); err != nil {
 			return noRows(err, "user")
 		}
@@ -60,7 +60,7 @@ func (s *Accounts) UpdateUser(ctx context.Context, id string, fullName *string, 
 
 // SaveCode replaces the address's code.
 func (s *Accounts) SaveCode(ctx context.Context, c account.Code) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	return s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO otps (email, code_hash, misses, expires_at, created_at) VALUES ($1, $2, 0, $3, $4)
 			ON CONFLICT (email) DO UPDATE SET code_hash = excluded.code_hash, misses = 0, expires_at = excluded.expires_at, created_at = excluded.created_at`,
 			c.Email, c.Hash, ms(c.ExpiresAt), ms(c.CreatedAt))
@@ -71,7 +71,7 @@ func (s *Accounts) SaveCode(ctx context.Context, c account.Code) error {
 // SpendCode first counts the attempt, which locks the row, so that guesses
 // made at the same moment all count.
 func (s *Accounts) SpendCode(ctx context.Context, email, hash string, maxMisses int, now time.Time) (ok bool, err error) {
-	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+	err = s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		var stored string
 		err := tx.QueryRowContext(ctx, `UPDATE otps SET misses = misses + 1 WHERE email = $1 AND expires_at > $2 AND misses < $3 RETURNING code_hash`,
 			email, ms(now), maxMisses).Scan(&stored)
@@ -113,7 +113,7 @@ func mayJoin(ctx context.Context, q querier, email string, policy account.Signup
 
 // Enter finds or makes the account, and opens the session.
 func (s *Accounts) Enter(ctx context.Context, e account.Entry) (u account.User, err error) {
-	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+	err = s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		if s.db.Dialect() == Postgres {
 			// One newcomer at a time: only one account is the first.
 			if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(7305441902)`); err != nil {

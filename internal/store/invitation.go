@@ -21,7 +21,7 @@ func scanInvitation(row scanner) (i workspace.Invitation, err error) {
 
 // Invite adds an invitation.
 func (s *Workspaces) Invite(ctx context.Context, i workspace.Invitation, tokenHash string, most int, a workspace.Activity) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	return s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		if err := appendActivity(ctx, tx, a); err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (s *Workspaces) InvitationByToken(ctx context.Context, tokenHash, id string
 
 // Answer closes an open invitation and, when accepted, adds the member.
 func (s *Workspaces) Answer(ctx context.Context, i workspace.Invitation, userID string, accept bool, a workspace.Activity) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	return s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		if err := appendActivity(ctx, tx, a); err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (s *Workspaces) Answer(ctx context.Context, i workspace.Invitation, userID 
 
 // Withdraw deletes an invitation.
 func (s *Workspaces) Withdraw(ctx context.Context, i workspace.Invitation, a workspace.Activity) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	return s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `DELETE FROM invitations WHERE id = $1`, i.ID)
 		if err := mustAffect(r, err, "invitation"); err != nil {
 			return err
@@ -117,7 +117,7 @@ func (s *Workspaces) Withdraw(ctx context.Context, i workspace.Invitation, a wor
 
 // Resend gives an open invitation a new token and a new time.
 func (s *Workspaces) Resend(ctx context.Context, i workspace.Invitation, tokenHash string, a workspace.Activity) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	return s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `UPDATE invitations SET token_hash = $2, expires_at = $3 WHERE id = $1 AND status = 'pending'`, i.ID, tokenHash, ms(i.ExpiresAt))
 		if err := mustAffect(r, err, "invitation"); err != nil {
 			return err

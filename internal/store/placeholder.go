@@ -25,3 +25,10 @@ func positional(text string) string {
 	}
 	return out
 }
+
+// boundOfList finds the parameter that bounds a list.
+var boundOfList = regexp.MustCompile(`\bLIMIT (\$\d+)`)
+
+// unfolded hides from SQLite that a bound is a parameter alone. It would look at
+// its value when it plans, and so plan anew each time the statement is run.
+func unfolded(text string) string { return boundOfList.ReplaceAllString(text, "LIMIT ${1} + 0") }

@@ -15,3 +15,17 @@ func TestParametersInOrderBecomePositional(t *testing.T) {
 		}
 	}
 }
+
+func TestBoundsOfListsAreHiddenFromThePlanner(t *testing.T) {
+	for text, want := range map[string]string{
+		"SELECT 1 LIMIT 100":                "SELECT 1 LIMIT 100",
+		"SELECT 1 LIMIT $1":                 "SELECT 1 LIMIT $1 + 0",
+		"SELECT 1 LIMIT $2 OFFSET $3":       "SELECT 1 LIMIT $2 + 0 OFFSET $3",
+		"(SELECT 1 LIMIT $12) UNION b":      "(SELECT 1 LIMIT $12 + 0) UNION b",
+		"SELECT limits FROM x WHERE a = $1": "SELECT limits FROM x WHERE a = $1",
+	} {
+		if got := unfolded(text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}

@@ -53,7 +53,7 @@ func (r *Reader) prepared(ctx context.Context, text string) *sql.Stmt {
 	if s != nil || full {
 		return s
 	}
-	s, err := r.PrepareContext(ctx, positional(text)) // not under the lock: it waits for a connection
+	s, err := r.PrepareContext(ctx, positional(unfolded(text))) // not under the lock: it waits for a connection
 	if err != nil {
 		return nil
 	}

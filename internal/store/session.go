@@ -16,7 +16,7 @@ import (
 // check are one statement, so that of two uses at the same moment one is seen
 // as a second use.
 func (s *Accounts) Rotate(ctx context.Context, oldHash, newHash string, now, expires time.Time) (r account.Rotation, err error) {
-	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+	err = s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		var marked int64
 		res, err := tx.ExecContext(ctx, `UPDATE refresh_tokens SET rotated_at = $2 WHERE token_hash = $1 AND rotated_at IS NULL`, oldHash, ms(now))
 		if err == nil {
@@ -63,7 +63,7 @@ func (s *Accounts) Sessions(ctx context.Context, userID string, now time.Time) (
 
 // RevokeSession ends a live session of the user.
 func (s *Accounts) RevokeSession(ctx context.Context, userID, id string, now time.Time) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	return s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `UPDATE sessions SET revoked_at = $3 WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL`, userID, id, ms(now))
 		return mustAffect(r, err, "session")
 	})
@@ -71,7 +71,7 @@ func (s *Accounts) RevokeSession(ctx context.Context, userID, id string, now tim
 
 // RevokeFamily ends the session a refresh token belongs to, if there is one.
 func (s *Accounts) RevokeFamily(ctx context.Context, hash string, now time.Time) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	return s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE sessions SET revoked_at = $2 WHERE revoked_at IS NULL AND id IN (SELECT session_id FROM refresh_tokens WHERE token_hash = $1)`, hash, ms(now))
 		return err
 	})
@@ -79,15 +79,20 @@ func (s *Accounts) RevokeFamily(ctx context.Context, hash string, now time.Time)
 
 // SessionActor returns who a live session belongs to, with every membership.
 func (s *Accounts) SessionActor(ctx context.Context, id string, now time.Time) (access.Actor, error) {
-	rows, err := s.db.Read().QueryContext(ctx, `SELECT u.id, u.email, u.is_admin, m.workspace_id, m.role, w.is_personal AND w.created_by = u.id
+	if known, ok := s.db.identities.find("session:"+id, now); ok {
+		return known.by, nil
+	}
+	generation := s.db.identities.generation.Load()
+	rows, err := s.db.Read().QueryContext(ctx, `SELECT s.expires_at, u.id, u.email, u.is_admin, m.workspace_id, m.role, w.is_personal AND w.created_by = u.id
 		FROM sessions s JOIN users u ON u.id = s.user_id
 		LEFT JOIN members m ON m.user_id = u.id LEFT JOIN workspaces w ON w.id = m.workspace_id
 		WHERE s.id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND u.is_active`, id, ms(now))
 	by := access.Actor{SessionID: id, Roles: map[string]access.Role{}}
+	var expires int64
 	_, err = collect(rows, err, func(row scanner) (_ struct{}, err error) {
 		var workspaceID, role sql.NullString
 		var personal sql.NullBool
-		if err = row.Scan(&by.UserID, &by.Email, &by.Admin, &workspaceID, &role, &personal); err == nil && workspaceID.Valid {
+		if err = row.Scan(&expires, &by.UserID, &by.Email, &by.Admin, &workspaceID, &role, &personal); err == nil && workspaceID.Valid {
 			by.Roles[workspaceID.String] = access.Role(role.String)
 			if personal.Bool {
 				by.Personal = workspaceID.String
@@ -98,12 +103,15 @@ func (s *Accounts) SessionActor(ctx context.Context, id string, now time.Time) (
 	if err == nil && by.UserID == "" {
 		err = fault.New(fault.NotFound, "there is no such session")
 	}
+	if err == nil {
+		s.db.identities.remember("session:"+id, generation, identity{by: by, expires: at(expires)})
+	}
 	return by, err
 }
 
 // SaveTicket keeps a ticket, and sweeps those that nobody used.
 func (s *Accounts) SaveTicket(ctx context.Context, hash string, by access.Actor, expires time.Time) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	return s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM tickets WHERE expires_at < $1`, ms(expires.Add(-2*account.TicketTTL))); err != nil {
 			return err
 		}
@@ -115,7 +123,7 @@ func (s *Accounts) SaveTicket(ctx context.Context, hash string, by access.Actor,
 
 // SpendTicket deletes a live ticket and returns what it stands for.
 func (s *Accounts) SpendTicket(ctx context.Context, hash string, now time.Time) (sessionID, keyID string, err error) {
-	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+	err = s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `DELETE FROM tickets WHERE token_hash = $1 AND expires_at > $2 RETURNING session_id, api_key_id`, hash, ms(now)).Scan(&sessionID, &keyID)
 		return noRows(err, "ticket")
 	})
@@ -141,7 +149,7 @@ func (s *Accounts) SaveAPIKey(ctx context.Context, k account.APIKey, hash string
 	if err != nil {
 		return fmt.Errorf("encode scopes: %w", err)
 	}
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	return s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM api_keys WHERE user_id = $1`, k.UserID).Scan(&n); err != nil {
 			return err
@@ -169,7 +177,7 @@ func (s *Accounts) APIKey(ctx context.Context, id string) (account.APIKey, error
 
 // DeleteAPIKey deletes a key.
 func (s *Accounts) DeleteAPIKey(ctx context.Context, id string) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	return s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `DELETE FROM api_keys WHERE id = $1`, id)
 		return mustAffect(r, err, "API key")
 	})
@@ -178,34 +186,56 @@ func (s *Accounts) DeleteAPIKey(ctx context.Context, id string) error {
 // KeyActor returns who an unexpired key acts for; a user who left the
 // workspace has no role there any more.
 func (s *Accounts) KeyActor(ctx context.Context, hash, id string, now time.Time) (access.Actor, error) {
-	var by access.Actor
-	var workspaceID, scopes string
-	var role sql.NullString
-	var used *int64
 	column, value := "k.key_hash", hash
 	if hash == "" {
 		column, value = "k.id", id
 	}
-	err := s.db.Read().QueryRowContext(ctx, `SELECT k.id, k.workspace_id, k.scopes, k.last_used_at, u.id, u.email, m.role
+	credential := column + ":" + value
+	known, ok := s.db.identities.find(credential, now)
+	if ok && now.Sub(known.used) < time.Minute {
+		return known.by, nil
+	}
+	generation := s.db.identities.generation.Load()
+	known, err := s.readKey(ctx, column, value, now)
+	if err != nil {
+		return access.Actor{}, err
+	}
+	if now.Sub(known.used) >= time.Minute {
+		if err := s.db.Write(ctx, func(tx *sql.Tx) error { // it changes nobody's identity
+			_, err := tx.ExecContext(ctx, `UPDATE api_keys SET last_used_at = $2 WHERE id = $1`, known.by.APIKeyID, ms(now))
+			return err
+		}); err != nil {
+			return known.by, err
+		}
+		known.used = now
+	}
+	s.db.identities.remember(credential, generation, known)
+	return known.by, nil
+}
+
+func (s *Accounts) readKey(ctx context.Context, column, value string, now time.Time) (found identity, err error) {
+	var workspaceID, scopes string
+	var role sql.NullString
+	var expires, used *int64
+	by := &found.by
+	if err := s.db.Read().QueryRowContext(ctx, `SELECT k.id, k.workspace_id, k.scopes, k.expires_at, k.last_used_at, u.id, u.email, m.role
 		FROM api_keys k JOIN users u ON u.id = k.user_id LEFT JOIN members m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
 		WHERE `+column+` = $1 AND (k.expires_at IS NULL OR k.expires_at > $2) AND u.is_active`, value, ms(now)).
-		Scan(&by.APIKeyID, &workspaceID, &scopes, &used, &by.UserID, &by.Email, &role)
-	if err != nil {
-		return access.Actor{}, noRows(err, "API key")
+		Scan(&by.APIKeyID, &workspaceID, &scopes, &expires, &used, &by.UserID, &by.Email, &role); err != nil {
+		return found, noRows(err, "API key")
 	}
 	if err := json.Unmarshal([]byte(scopes), &by.Scopes); err != nil {
-		return access.Actor{}, fmt.Errorf("decode scopes: %w", err)
+		return found, fmt.Errorf("decode scopes: %w", err)
 	}
 	by.Roles, by.Personal = map[string]access.Role{}, workspaceID
 	if role.Valid {
 		by.Roles[workspaceID] = access.Role(role.String)
 	}
-	if used != nil && now.Sub(at(*used)) < time.Minute {
-		return by, nil
+	if expires != nil {
+		found.expires = at(*expires)
 	}
-	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE api_keys SET last_used_at = $2 WHERE id = $1`, by.APIKeyID, ms(now))
-		return err
-	})
-	return by, err
+	if used != nil {
+		found.used = at(*used)
+	}
+	return found, nil
 }

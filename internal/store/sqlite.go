@@ -41,7 +41,7 @@ func openSQLite(cfg Config) (*DB, error) {
 	read.SetMaxOpenConns(n)
 	read.SetMaxIdleConns(n)
 	reader := newReader(read, SQLite)
-	return &DB{dialect: SQLite, write: write, read: reader, close: closeAll(reader.Close, write.Close, unlock)}, nil
+	return &DB{dialect: SQLite, identities: identities{exclusive: true}, write: write, read: reader, close: closeAll(reader.Close, write.Close, unlock)}, nil
 }
 
 // sqliteDSN names the file and the settings every connection starts with.

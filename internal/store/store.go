@@ -49,6 +49,8 @@ type DB struct {
 	read    *Reader
 	close   func() error
 	stuck   atomic.Bool // the last transaction found that nothing can be stored
+
+	identities identities
 }
 
 // Open opens the database, locks its data directory (SQLite), and runs the

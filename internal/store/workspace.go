@@ -33,7 +33,7 @@ func slugTaken(slug string) error {
 
 // Create adds the workspace, under the first slug that is free, and its owner.
 func (s *Workspaces) Create(ctx context.Context, w workspace.Workspace, slugs []string, most int, a workspace.Activity) (workspace.Workspace, error) {
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+	err := s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM workspaces WHERE created_by = $1`, w.CreatedBy).Scan(&n); err != nil {
 			return err
@@ -83,7 +83,7 @@ func (s *Workspaces) ByID(ctx context.Context, id, userID string) (workspace.Wor
 
 // Update saves name, slug and description as the next version.
 func (s *Workspaces) Update(ctx context.Context, w workspace.Workspace, ifVersion int64, a workspace.Activity) (workspace.Workspace, error) {
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+	err := s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		var current int64
 		if err := tx.QueryRowContext(ctx, `UPDATE workspaces SET version = version + 1 WHERE id = $1 RETURNING version - 1`, w.ID).Scan(&current); err != nil {
 			return noRows(err, "workspace")
@@ -106,7 +106,7 @@ func (s *Workspaces) Update(ctx context.Context, w workspace.Workspace, ifVersio
 
 // Delete removes the workspace and what belongs to it; its activity stays.
 func (s *Workspaces) Delete(ctx context.Context, id string) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	return s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `DELETE FROM workspaces WHERE id = $1`, id)
 		return mustAffect(r, err, "workspace")
 	})
@@ -178,7 +178,7 @@ func (s *Workspaces) Transfer(ctx context.Context, workspaceID, from, to string,
 // changeMembers notes the activity first, which locks the workspace's row, so
 // that two owners cannot both leave at the same moment.
 func (s *Workspaces) changeMembers(ctx context.Context, a workspace.Activity, change func(tx *sql.Tx) error) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	return s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
 		if err := appendActivity(ctx, tx, a); err != nil {
 			return err
 		}

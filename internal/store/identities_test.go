@@ -1,0 +1,44 @@
+package store
+
+import (
+	"testing"
+	"time"
+
+	"agentstudio/internal/access"
+)
+
+func TestFirstIdentityAfterStartIsRemembered(t *testing.T) {
+	known := identities{exclusive: true}
+	known.remember("a", known.generation.Load(), identity{by: access.Actor{UserID: "ann"}})
+	if found, ok := known.find("a", time.Now()); !ok || found.by.UserID != "ann" {
+		t.Errorf("found %+v, %v", found.by, ok)
+	}
+}
+
+func TestIdentityReadBeforeAChangeIsNotRemembered(t *testing.T) {
+	known := identities{exclusive: true}
+	before := known.generation.Load()
+	known.generation.Add(1)
+	known.remember("a", before, identity{by: access.Actor{UserID: "ann"}})
+	if _, ok := known.find("a", time.Now()); ok {
+		t.Error("what was read before the change was remembered")
+	}
+}
+
+func TestIdentityIsForgottenWhenItExpires(t *testing.T) {
+	known, now := identities{exclusive: true}, time.Now()
+	known.remember("a", 0, identity{expires: now.Add(time.Minute)})
+	if _, ok := known.find("a", now.Add(time.Minute)); ok {
+		t.Error("an expired identity was found")
+	}
+}
+
+func TestRememberedIdentitiesAreBounded(t *testing.T) {
+	known := identities{exclusive: true}
+	for i := range 2 * maxIdentities {
+		known.remember(time.Unix(int64(i), 0).String(), 0, identity{})
+		if len(known.of) > maxIdentities {
+			t.Fatalf("%d are remembered", len(known.of))
+		}
+	}
+}
