@@ -377,6 +377,7 @@ export const en = {
     behaviour: 'Behaviour',
     problems: 'Problems',
     problemsOf: (n: number) => (n === 1 ? '1 problem' : `${n} problems`),
+    hintsOf: (n: number) => (n === 1 ? '1 hint' : `${n} hints`),
     noProblems: 'No problems',
     pinnedOutput: 'The output is pinned: the node does not run, the pinned value is used.',
     unpin: 'Unpin',

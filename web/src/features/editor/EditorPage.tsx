@@ -146,6 +146,22 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
     },
     [draft, kinds, editor],
   )
+  // When a panel takes room from the canvas, what matters stays in sight.
+  useEffect(() => {
+    const timer = setTimeout(() => void flow.fitView({ padding: 0.16, maxZoom: 1, duration: 200 }), 60)
+    return () => clearTimeout(timer)
+  }, [runOpen, flow])
+  useEffect(() => {
+    if (panel !== 'node' || !chosen) return undefined
+    const timer = setTimeout(() => {
+      const box = document.querySelector('.canvas')?.getBoundingClientRect()
+      const card = document.querySelector(`.react-flow__node[data-id="${CSS.escape(chosen.id)}"]`)?.getBoundingClientRect()
+      if (!box || !card || (card.left >= box.left && card.right <= box.right && card.top >= box.top && card.bottom <= box.bottom)) return
+      const at = flow.getViewport()
+      void flow.setViewport({ ...at, x: at.x + box.left + box.width / 2 - (card.left + card.width / 2), y: at.y + (card.top < box.top || card.bottom > box.bottom ? box.top + box.height / 2 - card.top : 0) }, { duration: 200 })
+    }, 60)
+    return () => clearTimeout(timer)
+  }, [panel, chosen?.id, flow]) // eslint-disable-line react-hooks/exhaustive-deps
   const insert = useCallback((connection: Connection) => setPlace({ kind: 'on', connection }), [])
   const after = useCallback((id: string, handle: string) => setPlace({ kind: 'after', id, handle }), [])
 
@@ -292,7 +308,8 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
             editor={editor}
             node={chosen}
             kinds={kinds}
-            problems={problems.filter((p) => p.node_id === chosen.id)}
+            problems={(editor.report?.errors ?? []).filter((p) => p.node_id === chosen.id)}
+            warnings={(editor.report?.warnings ?? []).filter((p) => p.node_id === chosen.id)}
             runId={dataRun}
             run={run.state.nodes.get(chosen.id)}
             outputs={outputs}
@@ -350,7 +367,7 @@ function Problems({ problems, errors, known, onPick }: { problems: { message: st
       button={(p) => (
         <button type="button" className={`problems ${errors ? 'tone-bad' : 'tone-wait'}`} {...p}>
           <AlertTriangle size={14} aria-hidden />
-          {t.editor.problemsOf(problems.length)}
+          {errors ? t.editor.problemsOf(problems.length) : t.editor.hintsOf(problems.length)}
         </button>
       )}
       items={problems.slice(0, 30).map((p) => ({ label: p.message, icon: AlertTriangle, run: () => p.node_id && onPick(p.node_id) }))}
