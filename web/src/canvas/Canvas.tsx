@@ -54,7 +54,7 @@ export interface CanvasProps {
   children?: ReactNode
 }
 
-const nodeTypes = { card: memo(NodeCard), group: memo(GroupCard) }
+const nodeTypes = { card: memo(NodeCard), frame: memo(GroupCard) }
 const edgeTypes = { line: memo(Line) }
 
 export function edgeId(c: Connection): string {
@@ -98,7 +98,7 @@ export function Canvas(props: CanvasProps) {
       const position = moving.get(n.id) ?? n.position ?? { x: 0, y: 0 }
       return {
         id: n.id,
-        type: group ? 'group' : 'card',
+        type: group ? 'frame' : 'card',
         position,
         ...(n.parent_id ? { parentId: n.parent_id } : {}),
         data: kept,
@@ -238,7 +238,7 @@ export function Canvas(props: CanvasProps) {
         disableKeyboardA11y={!editable}
       >
         <Background variant={BackgroundVariant.Dots} gap={20} size={1.4} color="var(--dots)" />
-        {graph.nodes.length > 6 && <MiniMap pannable zoomable ariaLabel={t.canvas.map} nodeColor="var(--line-strong)" nodeBorderRadius={12} maskColor="var(--map-mask)" />}
+        {graph.nodes.length > 12 && <MiniMap pannable zoomable ariaLabel={t.canvas.map} nodeColor="var(--line-strong)" nodeBorderRadius={12} maskColor="var(--map-mask)" />}
         {props.children}
       </ReactFlow>
     </ActsContext.Provider>

@@ -25,8 +25,9 @@ export function Inspector({ executionId, run, pinned, onPin, onRetry, retryLabel
     <div className="inspector">
       <div className="inspector-head">
         <Status status={chosen[1].status} />
+        <span className="grow" />
         {n && (
-          <span className="muted num grow">
+          <span className="muted num facts-line">
             {[
               n.status !== 'skipped' && n.duration_ms !== undefined && n.completed_at ? duration(n.duration_ms) : '',
               n.attempt > 1 ? t.run.attempt(n.attempt) : '',

@@ -21,6 +21,8 @@ interface Props {
   node: Node
   kinds: Kinds
   problems: WorkflowProblem[]
+  /** What one should know, though it runs all the same. */
+  warnings: WorkflowProblem[]
   runId: string | undefined
   run: NodeRun | undefined
   outputs: ReadonlyMap<string, unknown>
@@ -30,7 +32,7 @@ interface Props {
 }
 
 /** Everything about one node: what it does, what it did, what it is for. */
-export function NodePanel({ editor, node, kinds, problems, runId, run, outputs, trigger, onClose, onRetry }: Props) {
+export function NodePanel({ editor, node, kinds, problems, warnings, runId, run, outputs, trigger, onClose, onRetry }: Props) {
   const [tab, setTab] = useState<Tab>('settings')
   const kind = kinds.get(node.kind)
   const Icon = iconOf(kind?.icon)
@@ -45,7 +47,7 @@ export function NodePanel({ editor, node, kinds, problems, runId, run, outputs, 
   )
   const errors = useMemo(() => {
     const out = new Map<string, string>()
-    for (const p of problems) out.set((p.path ?? '').replace(/^.*?config\.?/, ''), p.message)
+    for (const p of problems) if (p.path?.includes('config.')) out.set((p.path ?? '').replace(/^.*?config\.?/, ''), p.message)
     return out
   }, [problems])
   const unplaced = problems.filter((p) => !p.path?.includes('config.'))
@@ -89,6 +91,11 @@ export function NodePanel({ editor, node, kinds, problems, runId, run, outputs, 
             )}
             {unplaced.map((p) => (
               <div key={p.code + p.message} className="fault" role="alert">
+                {p.message}
+              </div>
+            ))}
+            {warnings.map((p) => (
+              <div key={p.code + p.message} className="hintbox">
                 {p.message}
               </div>
             ))}
