@@ -16,6 +16,12 @@ import (
 	"agentstudio/internal/tool"
 )
 
+// Saved finds saved agents; *Agents of the store is one.
+type Saved interface {
+	// Find returns the agent. NotFound: the workspace has none of the id.
+	Find(ctx context.Context, workspaceID, id string) (*Agent, error)
+}
+
 // Models finds the model that answers.
 type Models interface {
 	// Model returns the model for a list of names, the later ones standing in
@@ -26,8 +32,13 @@ type Models interface {
 	ContextTokens(names []string) int
 }
 
-// Settings are what an agent is.
+// Settings are what an agent is for one run.
 type Settings struct {
+	// AgentID names the saved agent these settings are laid over: what they
+	// say counts, what they leave out is the saved agent's. "": none.
+	AgentID   string
+	Variables map[string]any // what the saved agent's instructions read
+
 	Models       []string // "provider/name"; empty means "default"
 	System       string
 	Tools        []string
@@ -43,11 +54,19 @@ type Settings struct {
 // Limits bound a run. They are checked before each call, and a run that is
 // taken up again keeps what it has used.
 type Limits struct {
-	MaxSteps   int           // answers of the model; 20
-	MaxCost    int64         // micro-dollars; 0: no bound
-	Timeout    time.Duration // of the whole run; 0: no bound but the node's
-	MaxRepeats int           // identical tool calls in a row that end the run; 3
+	MaxSteps  int           `json:"max_steps,omitempty"`       // answers of the model; 20
+	MaxCost   int64         `json:"max_cost_micros,omitempty"` // micro-dollars; 0: no bound
+	MaxTokens int64         `json:"max_tokens,omitempty"`      // of all questions and answers, cached ones included; 0: no bound
+	Timeout   time.Duration `json:"timeout,omitempty"`         // of the whole run; 0: no bound but the node's
 }
+
+// Defaults of limits.
+const (
+	defaultSteps = 20
+	// maxRepeats is how many calls in a row of one tool, with the same
+	// arguments and the same result, end a run.
+	maxRepeats = 3
+)
 
 // Output is a finished run.
 type Output struct {
@@ -68,16 +87,23 @@ type Output struct {
 type Runner struct {
 	models  Models
 	tools   *tool.Catalogue
+	saved   Saved
 	now     func() time.Time
 	schemas schema.Cache
 }
 
-// NewRunner returns a runner; now is the clock, nil means time.Now.
-func NewRunner(models Models, tools *tool.Catalogue, now func() time.Time) *Runner {
-	if now == nil {
-		now = time.Now
+// RunnerConfig adjusts a Runner. Its zero value runs agents that are not saved.
+type RunnerConfig struct {
+	Saved Saved            // finds saved agents; nil: there are none
+	Now   func() time.Time // the clock; nil: time.Now
+}
+
+// NewRunner returns a runner.
+func NewRunner(models Models, tools *tool.Catalogue, cfg RunnerConfig) *Runner {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
-	return &Runner{models: models, tools: tools, now: now}
+	return &Runner{models: models, tools: tools, saved: cfg.Saved, now: cfg.Now}
 }
 
 // Run answers a prompt as the agent the settings describe, on behalf of a
@@ -85,6 +111,10 @@ func NewRunner(models Models, tools *tool.Catalogue, now func() time.Time) *Runn
 // cost_limit, time_limit, loop_detected, invalid_output and refused; what was
 // said until then is in the node's steps.
 func (r *Runner) Run(ctx context.Context, c node.Call, s Settings, prompt []llm.Block) (*Output, error) {
+	s, err := r.settle(ctx, c, s)
+	if err != nil {
+		return nil, err
+	}
 	run, err := r.prepare(c, s)
 	if err != nil {
 		return nil, err
@@ -105,10 +135,7 @@ func (r *Runner) prepare(c node.Call, s Settings) (*run, error) {
 		s.Models = []string{"default"}
 	}
 	if s.Limits.MaxSteps <= 0 {
-		s.Limits.MaxSteps = 20
-	}
-	if s.Limits.MaxRepeats <= 0 {
-		s.Limits.MaxRepeats = 3
+		s.Limits.MaxSteps = defaultSteps
 	}
 	model, err := r.models.Model(s.Models)
 	if err != nil {

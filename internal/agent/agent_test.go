@@ -22,6 +22,7 @@ type world struct {
 	window int
 	price  *int64
 
+	agents   map[string]agent.Definition // saved ones, by id
 	mu       sync.Mutex
 	asked    []llm.Request
 	toolRuns map[string]int
@@ -33,6 +34,14 @@ func (w *world) Model(names []string) (llm.Model, error) {
 		return nil, fault.New(fault.NotFound, "there is no model none/none")
 	}
 	return w, nil
+}
+
+func (w *world) Find(_ context.Context, workspaceID, id string) (*agent.Agent, error) {
+	d, known := w.agents[id]
+	if !known || workspaceID != "w" {
+		return nil, fault.New(fault.NotFound, "there is no such agent")
+	}
+	return &agent.Agent{ID: id, WorkspaceID: "w", Version: 1, Definition: d}, nil
 }
 
 func (w *world) ContextTokens([]string) int { return w.window }
@@ -94,7 +103,7 @@ func calls(names ...string) any {
 func (w *world) run(t *testing.T, host *nodetest.Host, s agent.Settings) (*agent.Output, error) {
 	t.Helper()
 	c := node.Call{Host: host, ExecutionID: "e", NodeID: "n", Key: "e/n/", WorkspaceID: "w"}
-	return agent.NewRunner(w, w.tools(), nil).Run(t.Context(), c, s, []llm.Block{{Type: llm.TextBlock, Text: "do it"}})
+	return agent.NewRunner(w, w.tools(), agent.RunnerConfig{Saved: w}).Run(t.Context(), c, s, []llm.Block{{Type: llm.TextBlock, Text: "do it"}})
 }
 
 func wantCode(t *testing.T, err error, code, words string) {
@@ -343,7 +352,7 @@ func (s *short) Generate(_ context.Context, req llm.Request, _ func(llm.Part)) (
 func TestCallsOfAnAnswerThatWasCutShortAreNotLeftUnanswered(t *testing.T) {
 	s := &short{}
 	c := node.Call{Host: nodetest.New(nil), Key: "e/n/"}
-	out, err := agent.NewRunner(s, tool.NewCatalogue(), nil).Run(t.Context(), c, agent.Settings{OutputSchema: json.RawMessage(`{"type":"object","required":["n"]}`)}, []llm.Block{{Type: llm.TextBlock, Text: "x"}})
+	out, err := agent.NewRunner(s, tool.NewCatalogue(), agent.RunnerConfig{}).Run(t.Context(), c, agent.Settings{OutputSchema: json.RawMessage(`{"type":"object","required":["n"]}`)}, []llm.Block{{Type: llm.TextBlock, Text: "x"}})
 	if err != nil || out.Data == nil {
 		t.Fatalf("got %+v, %v", out, err)
 	}

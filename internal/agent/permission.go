@@ -24,8 +24,15 @@ const (
 
 // Permissions say which tools an agent may use. Deny wins over everything.
 type Permissions struct {
-	Mode             Mode
-	Allow, Deny, Ask []string
+	Mode  Mode     `json:"mode,omitempty"`
+	Allow []string `json:"allow,omitempty"`
+	Deny  []string `json:"deny,omitempty"`
+	Ask   []string `json:"ask,omitempty"`
+}
+
+// empty reports whether nothing was said.
+func (p Permissions) empty() bool {
+	return p.Mode == "" && len(p.Allow)+len(p.Deny)+len(p.Ask) == 0
 }
 
 // judge says why a tool may not be used, or that a person is to be asked.

@@ -30,7 +30,7 @@ type outcome struct {
 // run, and r.asks says what to wait for.
 func (r *run) use(ctx context.Context, turn int, calls []llm.Block) error {
 	for _, c := range calls {
-		if n := r.repeats.add(c); n >= r.settings.Limits.MaxRepeats {
+		if n := r.repeats.add(c); n >= maxRepeats {
 			return fault.New(fault.Invalid, "the agent called %s %d times in a row with the same arguments", c.Name, n).WithCode("loop_detected")
 		}
 	}
