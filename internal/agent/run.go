@@ -193,7 +193,7 @@ func (r *run) request(before int) llm.Request {
 	}
 	return llm.Request{System: system, Messages: messages, Tools: r.specs, MaxTokens: s.MaxTokens, Temperature: s.Temperature,
 		OutputSchema: s.OutputSchema, Script: s.Script, Turn: before,
-		Caller: llm.Caller{UserID: r.call.UserID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID}}
+		Caller: llm.Caller{UserID: r.call.UserID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID, Agent: s.AgentID}}
 }
 
 func (r *run) stream(p llm.Part) {

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -145,7 +146,7 @@ func TestNodesRunSavedAgentsAndSayWhenOneIsNotThere(t *testing.T) {
 	p := s.signIn("a@example.com")
 	ws := s.personal(p)
 	id := s.agent(p.token, ws, `"name":"Counter","model":"demo/scripted","tools":["calculator"],"system_prompt":"Count {{ what }}.","variables":[{"name":"what","default":"sheep"}],
-		"script":[{"tool_calls":[{"name":"calculator","arguments":{"expression":"2+3"}}]},{"text":"five"}]`)
+		"script":[{"tool_calls":[{"name":"calculator","arguments":{"expression":"2+3"}}]},{"when":"5","text":"five"}]`)
 	flow := func(agent string) string {
 		return `{"name":"F","nodes":[{"id":"a","kind":"manual-trigger"},{"id":"g","kind":"agent","config":{"agent_id":"` + agent + `","prompt":"{{ trigger.x }}","variables":{"what":"{{ trigger.x }}"}}}],"connections":[{"source":"a","target":"g"}]}`
 	}
@@ -156,4 +157,51 @@ func TestNodesRunSavedAgentsAndSayWhenOneIsNotThere(t *testing.T) {
 	s.do("POST", "/workflows/"+lost+"/validate", p.token, nil).expect(200).expectAt("is_valid", false).expectAt("errors.0.code", "unknown_agent").expectAt("errors.0.node_id", "g")
 	s.do("PATCH", "/workflows/"+lost+"/status", p.token, `{"status":"published"}`).problem(409, "conflict").expectAt("errors.0.location", "nodes[1].config.agent_id")
 	s.do("POST", "/executions", p.token, map[string]any{"workflow_id": lost, "wait": 20, "trigger_data": map[string]any{"x": "cats"}}).expect(200).expectAt("error.code", "unknown_agent")
+}
+
+func TestAnAgentIsTriedWithItsWholeTrace(t *testing.T) {
+	s := open(t, options{})
+	w := s.team()
+	id := s.agent(w.owner.token, w.id, `"name":"Sum","model":"demo/scripted","tools":["calculator","deploy"],"system_prompt":"{{ what }}","variables":[{"name":"what","required":true}],
+		"script":[{"when":"ship","tool_calls":[{"name":"deploy","arguments":{"where":"here"}}]},{"when":"sum","tool_calls":[{"name":"calculator","arguments":{"expression":"2+3"}}]},{"when":"5","text":"five"}]`)
+	a := s.do("POST", "/agents/"+id+"/test", w.editor.token, `{"input":"sum it","variables":{"what":"x"}}`).expect(200)
+	a.expectAt("status", "completed").expectAt("output", "five").expectAt("steps.1.name", "turn-1").expectAt("steps.2.name", "turn-1/tool-1").expectAt("steps.2.output.text", "5").expectAt("cost_usd", 0)
+	s.do("POST", "/agents/"+id+"/test", w.editor.token, `{"input":"ship it","variables":{"what":"x"}}`).expect(200).expectAt("status", "waiting").expectAt("asks.0.subject.tool", "deploy")
+	s.do("POST", "/agents/"+id+"/test", w.editor.token, `{"input":"sum it"}`).problem(422, "invalid")
+	s.do("POST", "/agents/"+id+"/test", w.editor.token, `{"input":"sum it","stream":true}`).problem(422, "invalid")
+	s.do("POST", "/agents/"+id+"/test", w.viewer.token, `{"input":"sum it","variables":{"what":"x"}}`).problem(403, "forbidden")
+	stream := string(s.do("POST", "/agents/"+id+"/test", w.editor.token, `{"input":"sum it","variables":{"what":"x"},"stream":true}`).expect(200).Body)
+	at := 0
+	for _, want := range []string{"event: step", "event: delta", `"kind":"tool_call"`, `"name":"turn-1"`, `"name":"turn-1/tool-1"`, "event: result\ndata: {\"status\":\"completed\",\"output\":\"five\""} {
+		i := strings.Index(stream[at:], want)
+		if i < 0 {
+			t.Fatalf("no %s behind the first %d bytes of %s", want, at, stream)
+		}
+		at += i
+	}
+	failing := s.agent(w.owner.token, w.id, `"name":"Endless","model":"demo/scripted","tools":["calculator"],"limits":{"max_steps":1},"script":[{"tool_calls":[{"name":"calculator","arguments":{"expression":"1"}}]}]`)
+	s.do("POST", "/agents/"+failing+"/test", w.editor.token, `{"input":"go"}`).expect(200).expectAt("status", "failed").expectAt("error.code", "step_limit").expectAt("steps.1.name", "turn-1")
+}
+
+func TestWhoStopsListeningStopsTheTrial(t *testing.T) {
+	s := open(t, options{})
+	p := s.signIn("a@example.com")
+	id := s.agent(p.token, s.personal(p), `"name":"Slow","model":"demo/scripted","script":[{"text":"now","delay_ms":600000}]`)
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.http.URL+"/api/v1/agents/"+id+"/test", strings.NewReader(`{"input":"x","stream":true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+p.token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := s.http.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	cancel()
+	s.http.CloseClientConnections()
+	if err := s.server.Close(); err != nil { // waits for every stream
+		t.Fatal(err)
+	}
 }

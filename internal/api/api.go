@@ -189,6 +189,7 @@ func (s *Server) routes() {
 	s.versionRoutes()
 	s.scheduleRoutes()
 	s.agentRoutes()
+	s.agentTrialRoutes()
 	s.catalogueRoutes()
 	s.executionRoutes()
 	s.approvalRoutes()
