@@ -39,6 +39,9 @@ type Settings struct {
 	AgentID   string
 	Variables map[string]any // what the saved agent's instructions read
 
+	SubAgents []string // ids of saved agents it gives tasks to
+	Handoffs  []string // ids of saved agents it may hand the conversation over to
+
 	Models       []string // "provider/name"; empty means "default"
 	System       string
 	Tools        []string
@@ -78,6 +81,7 @@ type Output struct {
 	Usage      llm.Usage
 	CostMicros *int64 // nil when a part of it has no known price
 	Demo       bool
+	Agent      string // who answered, when the conversation was handed over
 	// Asks, when there are any, is all there is: people are to be asked before
 	// the run goes on. Run it again when one of them is answered.
 	Asks []node.Ask
@@ -108,20 +112,48 @@ func NewRunner(models Models, tools *tool.Catalogue, cfg RunnerConfig) *Runner {
 
 // Run answers a prompt as the agent the settings describe, on behalf of a
 // node. The faults it adds to those of the model have the codes step_limit,
-// cost_limit, time_limit, loop_detected, invalid_output and refused; what was
-// said until then is in the node's steps.
+// cost_limit, token_limit, time_limit, loop_detected, invalid_output,
+// unknown_agent and refused; what was said until then is in the node's steps.
 func (r *Runner) Run(ctx context.Context, c node.Call, s Settings, prompt []llm.Block) (*Output, error) {
-	s, err := r.settle(ctx, c, s)
+	past, err := c.Past(ctx)
 	if err != nil {
 		return nil, err
 	}
-	run, err := r.prepare(c, s)
+	begin := start{call: c, past: past, settings: s, messages: []llm.Message{{Role: llm.User, Content: prompt}}}
+	return r.work(ctx, begin)
+}
+
+// start is how a run begins: that of a node's own agent, or of one that was
+// called.
+type start struct {
+	call     node.Call
+	past     map[string]node.PastStep
+	parent   *run
+	prefix   string // of its steps' names
+	settings Settings
+	messages []llm.Message
+}
+
+func (r *Runner) work(ctx context.Context, s start) (*Output, error) {
+	settings, name, err := r.settle(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	run.messages = []llm.Message{{Role: llm.User, Content: prompt}}
+	run, err := r.prepare(settings)
+	if err != nil {
+		return nil, err
+	}
+	run.call, run.past, run.parent, run.prefix, run.name, run.depth = s.call, s.past, s.parent, s.prefix, name, 1
+	if s.parent != nil {
+		run.depth = s.parent.depth + 1
+	}
+	run.purse.remember(s.past, s.prefix)
+	if err := run.meet(ctx); err != nil {
+		return nil, err
+	}
+	run.messages = s.messages
 	run.unsaid = run.messages
-	if s.Limits.Timeout > 0 {
+	if run.settings.Limits.Timeout > 0 {
 		if run.began, err = run.begin(ctx); err != nil {
 			return nil, err
 		}
@@ -130,7 +162,7 @@ func (r *Runner) Run(ctx context.Context, c node.Call, s Settings, prompt []llm.
 }
 
 // prepare checks the settings before anything is asked.
-func (r *Runner) prepare(c node.Call, s Settings) (*run, error) {
+func (r *Runner) prepare(s Settings) (*run, error) {
 	if len(s.Models) == 0 {
 		s.Models = []string{"default"}
 	}
@@ -141,7 +173,7 @@ func (r *Runner) prepare(c node.Call, s Settings) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &run{runner: r, call: c, settings: s, model: model, tools: map[string]tool.Tool{}}
+	out := &run{runner: r, settings: s, model: model, tools: map[string]tool.Tool{}, purse: purse{limits: s.Limits}}
 	for _, name := range s.Tools {
 		t, err := r.tools.Find(name)
 		if err != nil {

@@ -22,7 +22,9 @@ type world struct {
 	window int
 	price  *int64
 
-	agents   map[string]agent.Definition // saved ones, by id
+	agents map[string]agent.Definition // saved ones, by id
+	onAsk  func(n int)                 // hears of every question to a model, the first is 1
+
 	mu       sync.Mutex
 	asked    []llm.Request
 	toolRuns map[string]int
@@ -49,7 +51,11 @@ func (w *world) ContextTokens([]string) int { return w.window }
 func (w *world) Generate(ctx context.Context, req llm.Request, onPart func(llm.Part)) (*llm.Response, error) {
 	w.mu.Lock()
 	w.asked = append(w.asked, req)
+	n := len(w.asked)
 	w.mu.Unlock()
+	if w.onAsk != nil {
+		w.onAsk(n)
+	}
 	r, err := scripted.Provider{}.Generate(ctx, req, onPart)
 	if r != nil {
 		r.CostMicros = w.price
@@ -75,10 +81,19 @@ func (w *world) tools() *tool.Catalogue {
 				return tool.Result{Text: answer, Value: map[string]any{"said": answer}}, err
 			})
 	}
+	count := tool.Define(tool.Spec{Name: "count", Title: "Count", Description: "count", Risk: node.RiskLow}, func(context.Context, tool.Call, noteArgs) (tool.Result, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.toolRuns == nil {
+			w.toolRuns = map[string]int{}
+		}
+		w.toolRuns["count"]++
+		return tool.Result{Value: w.toolRuns["count"]}, nil
+	})
 	off := define("off", node.RiskLow, false, "", nil)
 	off.Configured = func() bool { return false }
 	return tool.NewCatalogue(define("note", node.RiskLow, true, "noted", nil), define("look", node.RiskLow, false, "seen", nil),
-		define("fire", node.RiskCritical, true, "fired", nil), define("broken", node.RiskLow, false, "", fault.New(fault.Upstream, "the service is down")), off)
+		define("fire", node.RiskCritical, true, "fired", nil), define("broken", node.RiskLow, false, "", fault.New(fault.Upstream, "the service is down")), off, count)
 }
 
 func script(t *testing.T, lines ...any) json.RawMessage {

@@ -11,28 +11,33 @@ import (
 	"agentstudio/internal/node"
 )
 
-// settle lays the settings over the saved agent they name. The agent is kept
-// in the record as it was when the run began: one that was changed since does
-// not change in the middle of its work.
-func (r *Runner) settle(ctx context.Context, c node.Call, s Settings) (Settings, error) {
+// settle lays the settings over the saved agent they name, and returns its
+// name. The agent is kept in the record as it was when the run began: one that
+// was changed since does not change in the middle of its work.
+func (r *Runner) settle(ctx context.Context, b start) (s Settings, name string, err error) {
+	s = b.settings
 	if s.AgentID == "" {
-		return s, nil
+		return s, "", nil
 	}
-	recorded, err := c.Step(ctx, node.Step{Name: "agent", Kind: "agent", Title: s.AgentID}, func(ctx context.Context) (node.StepResult, error) {
-		a, err := r.find(ctx, c.WorkspaceID, s.AgentID)
+	recorded, err := b.call.Step(ctx, node.Step{Name: b.prefix + "agent", Kind: "agent", Title: s.AgentID}, func(ctx context.Context) (node.StepResult, error) {
+		a, err := r.find(ctx, b.call.WorkspaceID, s.AgentID)
 		if err != nil {
 			return node.StepResult{}, err
 		}
 		return node.StepResult{Output: snapshot{ID: a.ID, Version: a.Version, Definition: a.Definition}}, nil
 	})
 	if err != nil {
-		return s, err
+		return s, "", err
 	}
 	var saved snapshot
 	if err := json.Unmarshal(recorded, &saved); err != nil {
-		return s, fmt.Errorf("read the recorded agent: %w", err)
+		return s, "", fmt.Errorf("read the recorded agent: %w", err)
 	}
-	return s.over(saved.Definition)
+	s, err = s.over(saved.Definition)
+	if b.parent != nil && saved.Definition.Role == Validator && len(s.OutputSchema) == 0 {
+		s.OutputSchema = json.RawMessage(verdict)
+	}
+	return s, saved.Definition.Name, err
 }
 
 // snapshot is a saved agent in the record of a run.
@@ -60,13 +65,19 @@ func (s Settings) over(d Definition) (Settings, error) {
 		if err != nil {
 			return s, err
 		}
-		s.System = text
+		s.System = d.Role.introduce(text)
 	}
 	if len(s.Models) == 0 {
 		s.Models = d.Models
 	}
 	if s.Tools == nil {
 		s.Tools = d.Tools
+	}
+	if s.SubAgents == nil {
+		s.SubAgents = d.SubAgents
+	}
+	if s.Handoffs == nil {
+		s.Handoffs = d.Handoffs
 	}
 	if s.Temperature == nil {
 		s.Temperature = d.Temperature

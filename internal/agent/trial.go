@@ -140,6 +140,11 @@ func (h *trialHost) Step(ctx context.Context, s node.Step, do func(context.Conte
 	return done.Output, nil
 }
 
+// Past implements node.Host: a trial has one life.
+func (*trialHost) Past(context.Context) (map[string]node.PastStep, error) {
+	return map[string]node.PastStep{}, nil
+}
+
 // Answer implements node.Host: in a trial nobody is there to answer.
 func (*trialHost) Answer(context.Context, string) (*node.Answer, error) {
 	return nil, nil //nolint:nilnil // not answered, as the contract says

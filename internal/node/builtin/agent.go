@@ -29,6 +29,8 @@ type agentConfig struct {
 	Prompt       string           `json:"prompt" jsonschema:"required,title=Prompt,minLength=1" jsonschema_extras:"widget=textarea"`
 	Images       []string         `json:"images,omitempty" jsonschema:"title=Images,maxItems=20" jsonschema_description:"Addresses of images the model sees."`
 	Tools        []string         `json:"tools,omitempty" jsonschema:"title=Tools,maxItems=50" jsonschema_extras:"widget=tools"`
+	SubAgents    []string         `json:"sub_agents,omitempty" jsonschema:"title=Agents it gives tasks to,maxItems=20" jsonschema_description:"Ids of saved agents. Each is a tool, and works within this agent's limits and permissions." jsonschema_extras:"widget=agents,agent=true"`
+	Handoffs     []string         `json:"handoffs,omitempty" jsonschema:"title=Agents it may hand over to,maxItems=20" jsonschema_description:"Ids of saved agents that may take the conversation over." jsonschema_extras:"widget=agents,agent=true"`
 	Temperature  *float64         `json:"temperature,omitempty" jsonschema:"title=Temperature,minimum=0,maximum=2"`
 	MaxTokens    int              `json:"max_tokens,omitempty" jsonschema:"title=Tokens of an answer,minimum=1,maximum=200000"`
 	OutputSchema map[string]any   `json:"output_schema,omitempty" jsonschema:"title=Output schema" jsonschema_description:"A JSON Schema the answer must fit; the output then has data." jsonschema_extras:"widget=schema,literal=true"`
@@ -105,7 +107,7 @@ is told to the model with the comment. Waiting costs nothing and does not count 
 
 With ` + "`agent_id`" + ` it is a saved agent (see Agents); what the node sets counts in place of what was saved.
 
-Answers ` + "`{text, data?, model, stop_reason, steps, usage, cost_usd}`" + `; ` + "`data`" + ` is the answer as a value when there is an ` + "`output_schema`" + `, ` + "`cost_usd`" + ` is null when no price is known, and ` + "`demo: true`" + ` marks answers of the offline demo model.
+Answers ` + "`{text, data?, model, stop_reason, steps, usage, cost_usd}`" + `; ` + "`data`" + ` is the answer as a value when there is an ` + "`output_schema`" + `, ` + "`cost_usd`" + ` is null when no price is known, ` + "`demo: true`" + ` marks answers of the offline demo model, and ` + "`agent`" + ` names who answered when the conversation was handed over.
 
 ` + "```yaml" + `
 config:
@@ -135,7 +137,7 @@ config:
 }
 
 func (c agentConfig) settings() (agent.Settings, error) {
-	s := agent.Settings{AgentID: c.AgentID, Variables: c.Variables, Models: c.Model, System: c.SystemPrompt, Tools: c.Tools, Temperature: c.Temperature, MaxTokens: c.MaxTokens,
+	s := agent.Settings{AgentID: c.AgentID, Variables: c.Variables, Models: c.Model, System: c.SystemPrompt, Tools: c.Tools, SubAgents: c.SubAgents, Handoffs: c.Handoffs, Temperature: c.Temperature, MaxTokens: c.MaxTokens,
 		Limits: agent.Limits{MaxSteps: c.Limits.MaxSteps, MaxTokens: c.Limits.MaxTokens, MaxCost: int64(math.Round(c.Limits.MaxCostUSD * 1e6)),
 			Timeout: time.Duration(c.Limits.TimeoutSeconds * float64(time.Second))},
 		Permissions: agent.Permissions{Mode: agent.Mode(c.Permissions.Mode), Allow: c.Permissions.Allow, Deny: c.Permissions.Deny, Ask: c.Permissions.Ask},
@@ -170,6 +172,9 @@ func answerOf(out *agent.Output) map[string]any {
 	}
 	if out.Demo {
 		answer["demo"] = true
+	}
+	if out.Agent != "" {
+		answer["agent"] = out.Agent
 	}
 	return answer
 }
