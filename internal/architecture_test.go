@@ -43,14 +43,14 @@ func mayImport() map[string]string {
 		"execution": "fault access event node schema workspace workflow",
 
 		"engine":    "fault jsonvalue event node expr workflow execution",
-		"agent":     "fault node llm tool schema",
+		"agent":     "fault access node llm tool schema expr workspace",
 		"courier":   "fault execution",
 		"retention": "execution",
 		"backup":    "fault",
 		"trigger":   "fault access event node schedule workflow execution",
 
-		"store":          adapter,
-		"api":            adapter,
+		"store":          adapter + " agent",
+		"api":            adapter + " agent",
 		"mail":           "fault",
 		"outbound":       "fault limit",
 		"metrics":        "execution usage",

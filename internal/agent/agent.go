@@ -16,6 +16,12 @@ import (
 	"agentstudio/internal/tool"
 )
 
+// Saved finds saved agents; *Agents of the store is one.
+type Saved interface {
+	// Find returns the agent. NotFound: the workspace has none of the id.
+	Find(ctx context.Context, workspaceID, id string) (*Agent, error)
+}
+
 // Models finds the model that answers.
 type Models interface {
 	// Model returns the model for a list of names, the later ones standing in
@@ -26,8 +32,16 @@ type Models interface {
 	ContextTokens(names []string) int
 }
 
-// Settings are what an agent is.
+// Settings are what an agent is for one run.
 type Settings struct {
+	// AgentID names the saved agent these settings are laid over: what they
+	// say counts, what they leave out is the saved agent's. "": none.
+	AgentID   string
+	Variables map[string]any // what the saved agent's instructions read
+
+	SubAgents []string // ids of saved agents it gives tasks to
+	Handoffs  []string // ids of saved agents it may hand the conversation over to
+
 	Models       []string // "provider/name"; empty means "default"
 	System       string
 	Tools        []string
@@ -43,11 +57,19 @@ type Settings struct {
 // Limits bound a run. They are checked before each call, and a run that is
 // taken up again keeps what it has used.
 type Limits struct {
-	MaxSteps   int           // answers of the model; 20
-	MaxCost    int64         // micro-dollars; 0: no bound
-	Timeout    time.Duration // of the whole run; 0: no bound but the node's
-	MaxRepeats int           // identical tool calls in a row that end the run; 3
+	MaxSteps  int           `json:"max_steps,omitempty"`       // answers of the model; 20
+	MaxCost   int64         `json:"max_cost_micros,omitempty"` // micro-dollars; 0: no bound
+	MaxTokens int64         `json:"max_tokens,omitempty"`      // of all questions and answers, cached ones included; 0: no bound
+	Timeout   time.Duration `json:"timeout,omitempty"`         // of the whole run; 0: no bound but the node's
 }
+
+// Defaults of limits.
+const (
+	defaultSteps = 20
+	// maxRepeats is how many calls in a row of one tool, with the same
+	// arguments and the same result, end a run.
+	maxRepeats = 3
+)
 
 // Output is a finished run.
 type Output struct {
@@ -59,6 +81,7 @@ type Output struct {
 	Usage      llm.Usage
 	CostMicros *int64 // nil when a part of it has no known price
 	Demo       bool
+	Agent      string // who answered, when the conversation was handed over
 	// Asks, when there are any, is all there is: people are to be asked before
 	// the run goes on. Run it again when one of them is answered.
 	Asks []node.Ask
@@ -68,30 +91,69 @@ type Output struct {
 type Runner struct {
 	models  Models
 	tools   *tool.Catalogue
+	saved   Saved
 	now     func() time.Time
 	schemas schema.Cache
 }
 
-// NewRunner returns a runner; now is the clock, nil means time.Now.
-func NewRunner(models Models, tools *tool.Catalogue, now func() time.Time) *Runner {
-	if now == nil {
-		now = time.Now
+// RunnerConfig adjusts a Runner. Its zero value runs agents that are not saved.
+type RunnerConfig struct {
+	Saved Saved            // finds saved agents; nil: there are none
+	Now   func() time.Time // the clock; nil: time.Now
+}
+
+// NewRunner returns a runner.
+func NewRunner(models Models, tools *tool.Catalogue, cfg RunnerConfig) *Runner {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
-	return &Runner{models: models, tools: tools, now: now}
+	return &Runner{models: models, tools: tools, saved: cfg.Saved, now: cfg.Now}
 }
 
 // Run answers a prompt as the agent the settings describe, on behalf of a
 // node. The faults it adds to those of the model have the codes step_limit,
-// cost_limit, time_limit, loop_detected, invalid_output and refused; what was
-// said until then is in the node's steps.
+// cost_limit, token_limit, time_limit, loop_detected, invalid_output,
+// unknown_agent and refused; what was said until then is in the node's steps.
 func (r *Runner) Run(ctx context.Context, c node.Call, s Settings, prompt []llm.Block) (*Output, error) {
-	run, err := r.prepare(c, s)
+	past, err := c.Past(ctx)
 	if err != nil {
 		return nil, err
 	}
-	run.messages = []llm.Message{{Role: llm.User, Content: prompt}}
+	begin := start{call: c, past: past, settings: s, messages: []llm.Message{{Role: llm.User, Content: prompt}}}
+	return r.work(ctx, begin)
+}
+
+// start is how a run begins: that of a node's own agent, or of one that was
+// called.
+type start struct {
+	call     node.Call
+	past     map[string]node.PastStep
+	parent   *run
+	prefix   string // of its steps' names
+	settings Settings
+	messages []llm.Message
+}
+
+func (r *Runner) work(ctx context.Context, s start) (*Output, error) {
+	settings, name, err := r.settle(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	run, err := r.prepare(settings)
+	if err != nil {
+		return nil, err
+	}
+	run.call, run.past, run.parent, run.prefix, run.name, run.depth = s.call, s.past, s.parent, s.prefix, name, 1
+	if s.parent != nil {
+		run.depth = s.parent.depth + 1
+	}
+	run.purse.remember(s.past, s.prefix)
+	if err := run.meet(ctx); err != nil {
+		return nil, err
+	}
+	run.messages = s.messages
 	run.unsaid = run.messages
-	if s.Limits.Timeout > 0 {
+	if run.settings.Limits.Timeout > 0 {
 		if run.began, err = run.begin(ctx); err != nil {
 			return nil, err
 		}
@@ -100,21 +162,18 @@ func (r *Runner) Run(ctx context.Context, c node.Call, s Settings, prompt []llm.
 }
 
 // prepare checks the settings before anything is asked.
-func (r *Runner) prepare(c node.Call, s Settings) (*run, error) {
+func (r *Runner) prepare(s Settings) (*run, error) {
 	if len(s.Models) == 0 {
 		s.Models = []string{"default"}
 	}
 	if s.Limits.MaxSteps <= 0 {
-		s.Limits.MaxSteps = 20
-	}
-	if s.Limits.MaxRepeats <= 0 {
-		s.Limits.MaxRepeats = 3
+		s.Limits.MaxSteps = defaultSteps
 	}
 	model, err := r.models.Model(s.Models)
 	if err != nil {
 		return nil, err
 	}
-	out := &run{runner: r, call: c, settings: s, model: model, tools: map[string]tool.Tool{}}
+	out := &run{runner: r, settings: s, model: model, tools: map[string]tool.Tool{}, purse: purse{limits: s.Limits}}
 	for _, name := range s.Tools {
 		t, err := r.tools.Find(name)
 		if err != nil {

@@ -22,6 +22,9 @@ type world struct {
 	window int
 	price  *int64
 
+	agents map[string]agent.Definition // saved ones, by id
+	onAsk  func(n int)                 // hears of every question to a model, the first is 1
+
 	mu       sync.Mutex
 	asked    []llm.Request
 	toolRuns map[string]int
@@ -35,12 +38,24 @@ func (w *world) Model(names []string) (llm.Model, error) {
 	return w, nil
 }
 
+func (w *world) Find(_ context.Context, workspaceID, id string) (*agent.Agent, error) {
+	d, known := w.agents[id]
+	if !known || workspaceID != "w" {
+		return nil, fault.New(fault.NotFound, "there is no such agent")
+	}
+	return &agent.Agent{ID: id, WorkspaceID: "w", Version: 1, Definition: d}, nil
+}
+
 func (w *world) ContextTokens([]string) int { return w.window }
 
 func (w *world) Generate(ctx context.Context, req llm.Request, onPart func(llm.Part)) (*llm.Response, error) {
 	w.mu.Lock()
 	w.asked = append(w.asked, req)
+	n := len(w.asked)
 	w.mu.Unlock()
+	if w.onAsk != nil {
+		w.onAsk(n)
+	}
 	r, err := scripted.Provider{}.Generate(ctx, req, onPart)
 	if r != nil {
 		r.CostMicros = w.price
@@ -66,10 +81,19 @@ func (w *world) tools() *tool.Catalogue {
 				return tool.Result{Text: answer, Value: map[string]any{"said": answer}}, err
 			})
 	}
+	count := tool.Define(tool.Spec{Name: "count", Title: "Count", Description: "count", Risk: node.RiskLow}, func(context.Context, tool.Call, noteArgs) (tool.Result, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.toolRuns == nil {
+			w.toolRuns = map[string]int{}
+		}
+		w.toolRuns["count"]++
+		return tool.Result{Value: w.toolRuns["count"]}, nil
+	})
 	off := define("off", node.RiskLow, false, "", nil)
 	off.Configured = func() bool { return false }
 	return tool.NewCatalogue(define("note", node.RiskLow, true, "noted", nil), define("look", node.RiskLow, false, "seen", nil),
-		define("fire", node.RiskCritical, true, "fired", nil), define("broken", node.RiskLow, false, "", fault.New(fault.Upstream, "the service is down")), off)
+		define("fire", node.RiskCritical, true, "fired", nil), define("broken", node.RiskLow, false, "", fault.New(fault.Upstream, "the service is down")), off, count)
 }
 
 func script(t *testing.T, lines ...any) json.RawMessage {
@@ -94,7 +118,7 @@ func calls(names ...string) any {
 func (w *world) run(t *testing.T, host *nodetest.Host, s agent.Settings) (*agent.Output, error) {
 	t.Helper()
 	c := node.Call{Host: host, ExecutionID: "e", NodeID: "n", Key: "e/n/", WorkspaceID: "w"}
-	return agent.NewRunner(w, w.tools(), nil).Run(t.Context(), c, s, []llm.Block{{Type: llm.TextBlock, Text: "do it"}})
+	return agent.NewRunner(w, w.tools(), agent.RunnerConfig{Saved: w}).Run(t.Context(), c, s, []llm.Block{{Type: llm.TextBlock, Text: "do it"}})
 }
 
 func wantCode(t *testing.T, err error, code, words string) {
@@ -343,7 +367,7 @@ func (s *short) Generate(_ context.Context, req llm.Request, _ func(llm.Part)) (
 func TestCallsOfAnAnswerThatWasCutShortAreNotLeftUnanswered(t *testing.T) {
 	s := &short{}
 	c := node.Call{Host: nodetest.New(nil), Key: "e/n/"}
-	out, err := agent.NewRunner(s, tool.NewCatalogue(), nil).Run(t.Context(), c, agent.Settings{OutputSchema: json.RawMessage(`{"type":"object","required":["n"]}`)}, []llm.Block{{Type: llm.TextBlock, Text: "x"}})
+	out, err := agent.NewRunner(s, tool.NewCatalogue(), agent.RunnerConfig{}).Run(t.Context(), c, agent.Settings{OutputSchema: json.RawMessage(`{"type":"object","required":["n"]}`)}, []llm.Block{{Type: llm.TextBlock, Text: "x"}})
 	if err != nil || out.Data == nil {
 		t.Fatalf("got %+v, %v", out, err)
 	}

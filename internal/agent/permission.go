@@ -24,8 +24,15 @@ const (
 
 // Permissions say which tools an agent may use. Deny wins over everything.
 type Permissions struct {
-	Mode             Mode
-	Allow, Deny, Ask []string
+	Mode  Mode     `json:"mode,omitempty"`
+	Allow []string `json:"allow,omitempty"`
+	Deny  []string `json:"deny,omitempty"`
+	Ask   []string `json:"ask,omitempty"`
+}
+
+// empty reports whether nothing was said.
+func (p Permissions) empty() bool {
+	return p.Mode == "" && len(p.Allow)+len(p.Deny)+len(p.Ask) == 0
 }
 
 // judge says why a tool may not be used, or that a person is to be asked.
@@ -63,7 +70,7 @@ func (r *run) leave(ctx context.Context, name string, c llm.Block) (allowed llm.
 	if len(bytes.TrimSpace(args)) == 0 {
 		args = json.RawMessage("{}")
 	}
-	refusal, needed := r.settings.Permissions.judge(t)
+	refusal, needed := r.judge(t)
 	fits := r.runner.tools.Validate(c.Name, args) == nil // else do says what is wrong
 	if refusal != "" || !needed || !fits {
 		return c, refusal, nil, nil
@@ -87,7 +94,23 @@ func (r *run) leave(ctx context.Context, name string, c llm.Block) (allowed llm.
 	return c, "", nil, err
 }
 
+// judge is what the agent's own permissions say and those of everybody who
+// called it: an agent is never freer than its callers.
+func (r *run) judge(t tool.Tool) (refusal string, ask bool) {
+	for p := r; p != nil; p = p.parent {
+		no, needed := p.settings.Permissions.judge(t)
+		if no != "" {
+			return no, false
+		}
+		ask = ask || needed
+	}
+	return "", ask
+}
+
 func (r *run) who() string {
+	if r.name != "" {
+		return r.name
+	}
 	if r.call.NodeTitle != "" {
 		return r.call.NodeTitle
 	}
@@ -98,7 +121,7 @@ func (r *run) who() string {
 func (r *run) rested(ctx context.Context, turn int, calls []llm.Block) error {
 	var from, to int64
 	for i := range calls {
-		answer, err := r.call.Answer(ctx, toolStep(turn, i))
+		answer, err := r.call.Answer(ctx, r.toolStep(turn, i))
 		if err != nil {
 			return err
 		}
@@ -110,8 +133,12 @@ func (r *run) rested(ctx context.Context, turn int, calls []llm.Block) error {
 		}
 		to = max(to, answer.At.UnixNano())
 	}
-	r.waited += max(to-from, 0)
+	for p := r; p != nil; p = p.parent {
+		p.waited.Add(max(to-from, 0))
+	}
 	return nil
 }
 
-func toolStep(turn, i int) string { return fmt.Sprintf("turn-%d/tool-%d", turn, i+1) }
+func (r *run) toolStep(turn, i int) string {
+	return fmt.Sprintf("%sturn-%d/tool-%d", r.prefix, turn, i+1)
+}

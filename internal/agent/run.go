@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"agentstudio/internal/fault"
@@ -14,32 +16,38 @@ import (
 	"agentstudio/internal/tool"
 )
 
-// run is one agent at work. One goroutine owns it.
+// run is one agent at work. One goroutine owns it, but for its purse and the
+// time it has waited, which the agents it calls share.
 type run struct {
 	runner   *Runner
 	call     node.Call
+	past     map[string]node.PastStep
+	parent   *run   // who called it; nil for the node's own agent
+	prefix   string // of its steps' names: "turn-2/tool-1/"
+	name     string // of a saved agent
+	depth    int    // 1 for the node's own agent
 	settings Settings
 	model    llm.Model
 	tools    map[string]tool.Tool
+	others   map[string]other // agents it may call, by the name of the tool
 	specs    []llm.ToolSpec
 	shape    *schema.Schema
+	purse    purse
 
 	messages []llm.Message
 	unsaid   []llm.Message // what the next turn adds, for the trace
-	usage    llm.Usage
-	cost     int64
-	unpriced bool
 	warned   bool
 	repaired bool
 	repeats  repeats
-	began    time.Time  // with a limit of time
-	waited   int64      // for people, in nanoseconds: it does not count
-	asks     []node.Ask // what people are to be asked before it goes on
+	began    time.Time    // with a limit of time
+	waited   atomic.Int64 // for people, in nanoseconds: it does not count
+	asks     []node.Ask   // what people are to be asked before it goes on
+	handed   *Output      // what the agent answered that took over
 }
 
 // begin returns when the run began, in whichever process that was.
 func (r *run) begin(ctx context.Context) (time.Time, error) {
-	recorded, err := r.call.Step(ctx, node.Step{Name: "begin", Kind: "begin", Title: "Begin"}, func(context.Context) (node.StepResult, error) {
+	recorded, err := r.call.Step(ctx, node.Step{Name: r.prefix + "begin", Kind: "begin", Title: "Begin"}, func(context.Context) (node.StepResult, error) {
 		return node.StepResult{Output: r.runner.now().UTC()}, nil
 	})
 	if err != nil {
@@ -52,15 +60,24 @@ func (r *run) begin(ctx context.Context) (time.Time, error) {
 	return at, nil
 }
 
-// bounded gives what is done now the time that is left of the limit. What was
-// done before is not held against it again.
+// bounded gives what is done now the time that is left of the limits, its own
+// and those of who called it. What was done before is not held against it
+// again.
 func (r *run) bounded(ctx context.Context) (context.Context, context.CancelFunc, error) {
-	limit := r.settings.Limits.Timeout
-	if limit <= 0 {
+	var end time.Time
+	var over error
+	for p := r; p != nil; p = p.parent {
+		limit := p.settings.Limits.Timeout
+		if limit <= 0 {
+			continue
+		}
+		if at := p.began.Add(limit + time.Duration(p.waited.Load())); over == nil || at.Before(end) {
+			end, over = at, fault.New(fault.Timeout, "%s reached its limit of %s", p.title(), limit).WithCode("time_limit")
+		}
+	}
+	if over == nil {
 		return ctx, func() {}, nil
 	}
-	over := fault.New(fault.Timeout, "the agent reached its limit of %s", limit).WithCode("time_limit")
-	end := r.began.Add(limit + time.Duration(r.waited))
 	if !r.runner.now().Before(end) {
 		return nil, nil, over
 	}
@@ -68,10 +85,18 @@ func (r *run) bounded(ctx context.Context) (context.Context, context.CancelFunc,
 	return ctx, cancel, nil
 }
 
+// title names the agent in sentences.
+func (r *run) title() string {
+	if r.name != "" {
+		return "the agent " + r.name
+	}
+	return "the agent"
+}
+
 func (r *run) loop(ctx context.Context) (*Output, error) {
 	for turn := 1; ; turn++ {
-		if err := r.within(ctx, turn); err != nil {
-			return nil, err
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
 		answer, err := r.turn(ctx, turn)
 		if err != nil {
@@ -89,6 +114,9 @@ func (r *run) loop(ctx context.Context) (*Output, error) {
 			}
 			if len(r.asks) > 0 {
 				return &Output{Asks: r.asks}, nil
+			}
+			if r.handed != nil {
+				return r.handed, nil
 			}
 		default:
 			out, err := r.finish(answer, turn)
@@ -112,44 +140,31 @@ func said(answer *llm.Response) llm.Message {
 	return m
 }
 
-// within checks the limits before the next call to the model.
-func (r *run) within(ctx context.Context, turn int) error {
-	limits := r.settings.Limits
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
-	if turn > limits.MaxSteps {
-		return fault.New(fault.OverBudget, "the agent reached its limit of %d steps", limits.MaxSteps).WithCode("step_limit")
-	}
-	if limits.MaxCost > 0 && r.cost >= limits.MaxCost {
-		return fault.New(fault.OverBudget, "the agent reached its limit of $%.4f: it has used $%.4f", float64(limits.MaxCost)/1e6, float64(r.cost)/1e6).WithCode("cost_limit")
-	}
-	if limits.MaxCost > 0 && r.unpriced && !r.warned {
-		r.warned = true
-		r.call.Log("warn", "the price of this model is not known: max_cost_usd cannot bound it", nil)
-	}
-	return nil
-}
-
 // turn asks the model once, or finds its answer in the record.
 func (r *run) turn(ctx context.Context, n int) (*llm.Response, error) {
 	request := r.request(n - 1)
-	step := node.Step{Name: fmt.Sprintf("turn-%d", n), Kind: "turn", Title: r.settings.Models[0], Input: map[string]any{"messages": r.unsaid}}
+	step := node.Step{Name: fmt.Sprintf("%sturn-%d", r.prefix, n), Kind: "turn", Title: r.settings.Models[0], Input: map[string]any{"messages": r.unsaid}}
 	recorded, err := r.call.Step(ctx, step, func(ctx context.Context) (node.StepResult, error) {
 		ctx, cancel, err := r.bounded(ctx)
 		if err != nil {
 			return node.StepResult{}, err
 		}
 		defer cancel()
+		if err := r.take(); err != nil {
+			return node.StepResult{}, err
+		}
 		response, err := r.model.Generate(ctx, request, r.stream)
 		if err != nil {
+			r.spend(-1, node.Usage{})
 			if cause := context.Cause(ctx); cause != nil && fault.As(cause) != nil {
 				err = cause
 			}
 			return node.StepResult{}, err
 		}
 		mend(response.Message.Content)
-		return node.StepResult{Output: response, Usage: usageOf(response)}, nil
+		u := usageOf(response)
+		r.spend(0, u)
+		return node.StepResult{Output: response, Usage: u}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -157,16 +172,6 @@ func (r *run) turn(ctx context.Context, n int) (*llm.Response, error) {
 	var answer llm.Response
 	if err := json.Unmarshal(recorded, &answer); err != nil {
 		return nil, fmt.Errorf("read the recorded answer: %w", err)
-	}
-	u := answer.Usage
-	r.usage.Input += u.Input
-	r.usage.Output += u.Output
-	r.usage.CacheRead += u.CacheRead
-	r.usage.CacheWrite += u.CacheWrite
-	if answer.CostMicros == nil {
-		r.unpriced = true
-	} else {
-		r.cost += *answer.CostMicros
 	}
 	return &answer, nil
 }
@@ -193,15 +198,23 @@ func (r *run) request(before int) llm.Request {
 	}
 	return llm.Request{System: system, Messages: messages, Tools: r.specs, MaxTokens: s.MaxTokens, Temperature: s.Temperature,
 		OutputSchema: s.OutputSchema, Script: s.Script, Turn: before,
-		Caller: llm.Caller{UserID: r.call.UserID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID}}
+		Caller: llm.Caller{UserID: r.call.UserID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID, Agent: s.AgentID}}
 }
 
 func (r *run) stream(p llm.Part) {
-	d := node.Delta{Kind: string(p.Type), Text: p.Text}
+	d := r.delta(string(p.Type), p.Text)
 	if p.Type == llm.ToolCallPart {
 		d.Data = map[string]string{"id": p.ID, "name": p.Name}
 	}
 	r.call.Delta(d)
+}
+
+func (r *run) delta(kind, text string) node.Delta {
+	d := node.Delta{Kind: kind, Text: text}
+	if r.parent != nil {
+		d.Agent, d.Step = r.name, strings.TrimSuffix(r.prefix, "/")
+	}
+	return d
 }
 
 func usageOf(response *llm.Response) node.Usage {
@@ -216,10 +229,8 @@ func usageOf(response *llm.Response) node.Usage {
 // finish turns the last answer into the output. nil, nil asks for one more
 // turn: the model is shown what is wrong with its answer.
 func (r *run) finish(answer *llm.Response, turn int) (*Output, error) {
-	out := &Output{Text: answer.Text(), Model: answer.Model, StopReason: answer.StopReason, Steps: turn, Usage: r.usage, Demo: answer.Demo}
-	if !r.unpriced {
-		out.CostMicros = &r.cost
-	}
+	out := &Output{Text: answer.Text(), Model: answer.Model, StopReason: answer.StopReason, Steps: turn, Demo: answer.Demo}
+	r.purse.total(out)
 	if r.shape == nil {
 		return out, nil
 	}

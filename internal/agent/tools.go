@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,13 +28,9 @@ type outcome struct {
 
 // use runs the calls of a turn side by side and gives their results back in
 // the order they were asked for. When people are to be asked first, the others
-// run, and r.asks says what to wait for.
+// run, and r.asks says what to wait for. A hand-over comes last, and sees what
+// the others gave.
 func (r *run) use(ctx context.Context, turn int, calls []llm.Block) error {
-	for _, c := range calls {
-		if n := r.repeats.add(c); n >= r.settings.Limits.MaxRepeats {
-			return fault.New(fault.Invalid, "the agent called %s %d times in a row with the same arguments", c.Name, n).WithCode("loop_detected")
-		}
-	}
 	refusals := make([]string, len(calls))
 	waits := make([]bool, len(calls))
 	allowed := slices.Clone(calls)
@@ -41,7 +38,7 @@ func (r *run) use(ctx context.Context, turn int, calls []llm.Block) error {
 	for i, c := range calls {
 		var ask *node.Ask
 		var err error
-		if allowed[i], refusals[i], ask, err = r.leave(ctx, toolStep(turn, i), c); err != nil {
+		if allowed[i], refusals[i], ask, err = r.leave(ctx, r.toolStep(turn, i), c); err != nil {
 			return err
 		}
 		if waits[i] = ask != nil; waits[i] {
@@ -51,13 +48,26 @@ func (r *run) use(ctx context.Context, turn int, calls []llm.Block) error {
 	if err := r.rested(ctx, turn, calls); err != nil {
 		return err
 	}
+	goes := r.handoffs(calls, refusals)
+	if goes >= 0 {
+		waits[goes] = true
+	}
 	results, err := r.callAll(ctx, turn, allowed, refusals, waits)
 	if err != nil || len(r.asks) > 0 {
 		return err
 	}
+	if goes >= 0 {
+		said := llm.Message{Role: llm.Tool, Content: slices.Delete(slices.Clone(results), goes, goes+1)}
+		return r.handOver(ctx, r.toolStep(turn, goes), r.others[calls[goes].Name], calls[goes], append(slices.Clone(r.messages), said))
+	}
 	message := llm.Message{Role: llm.Tool, Content: results}
 	r.messages = append(r.messages, message)
 	r.unsaid = []llm.Message{message}
+	for i, c := range calls {
+		if n := r.repeats.add(c, results[i]); n >= maxRepeats {
+			return fault.New(fault.Invalid, "%s called %s %d times in a row with the same arguments and got the same result", r.title(), c.Name, n).WithCode("loop_detected")
+		}
+	}
 	return nil
 }
 
@@ -74,12 +84,15 @@ func (r *run) callAll(ctx context.Context, turn int, calls []llm.Block, refusals
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			results[i], errs[i] = r.one(ctx, toolStep(turn, i), c, refusals[i])
+			results[i], errs[i] = r.one(ctx, r.toolStep(turn, i), c, refusals[i])
 		})
 	}
 	all.Wait()
 	for _, err := range errs {
-		if err != nil {
+		var waits *asking
+		if errors.As(err, &waits) {
+			r.asks = append(r.asks, waits.asks...)
+		} else if err != nil {
 			return nil, err
 		}
 	}
@@ -90,9 +103,17 @@ func (r *run) callAll(ctx context.Context, turn int, calls []llm.Block, refusals
 // included, is for the model; an error ends the run.
 func (r *run) one(ctx context.Context, name string, c llm.Block, refusal string) (llm.Block, error) {
 	step := node.Step{Name: name, Kind: "tool", Title: c.Name, Input: c.Arguments}
+	o, isAgent := r.others[c.Name]
+	if isAgent {
+		step.Kind, step.Title = "agent", o.Name
+	}
 	recorded, err := r.call.Step(ctx, step, func(ctx context.Context) (node.StepResult, error) {
 		if refusal != "" {
 			return node.StepResult{Output: outcome{Text: refusal, Failed: true}, Failed: true}, nil
+		}
+		if isAgent { // its own calls are bounded, each by what is left then
+			o, err := r.delegate(ctx, name, o, c.Arguments)
+			return node.StepResult{Output: o, Failed: o.Failed}, err
 		}
 		ctx, cancel, err := r.bounded(ctx)
 		if err != nil {
@@ -103,25 +124,28 @@ func (r *run) one(ctx context.Context, name string, c llm.Block, refusal string)
 		if err := ctx.Err(); err != nil {
 			return node.StepResult{}, context.Cause(ctx)
 		}
+		r.spend(0, usage)
 		return node.StepResult{Output: o, Failed: o.Failed, Usage: usage}, nil
 	})
 	if err != nil {
 		return llm.Block{}, err
 	}
-	var o outcome
-	if err := json.Unmarshal(recorded, &o); err != nil {
+	var told outcome
+	if err := json.Unmarshal(recorded, &told); err != nil {
 		return llm.Block{}, fmt.Errorf("read the recorded result of %s: %w", c.Name, err)
 	}
-	short, _, _ := strings.Cut(o.Text, "\n")
-	r.call.Delta(node.Delta{Kind: "tool_result", Text: c.Name + ": " + short[:min(len(short), 200)], Data: map[string]any{"id": c.ID, "name": c.Name, "failed": o.Failed}})
-	return llm.Block{Type: llm.ToolResultBlock, ID: c.ID, Name: c.Name, Text: o.Text, Failed: o.Failed}, nil
+	short, _, _ := strings.Cut(told.Text, "\n")
+	d := r.delta("tool_result", c.Name+": "+short[:min(len(short), 200)])
+	d.Data = map[string]any{"id": c.ID, "name": c.Name, "failed": told.Failed}
+	r.call.Delta(d)
+	return llm.Block{Type: llm.ToolResultBlock, ID: c.ID, Name: c.Name, Text: told.Text, Failed: told.Failed}, nil
 }
 
 func (r *run) do(ctx context.Context, key string, c llm.Block) (outcome, node.Usage) {
 	refuse := func(text string) (outcome, node.Usage) { return outcome{Text: text, Failed: true}, node.Usage{} }
 	t, listed := r.tools[c.Name]
 	if !listed {
-		return refuse(fmt.Sprintf("there is no tool %q%s", c.Name, fault.DidYouMean(c.Name, r.settings.Tools)))
+		return refuse(fmt.Sprintf("there is no tool %q%s", c.Name, fault.DidYouMean(c.Name, r.offered())))
 	}
 	args := c.Arguments
 	if len(bytes.TrimSpace(args)) == 0 {
@@ -149,6 +173,15 @@ func (r *run) do(ctx context.Context, key string, c llm.Block) (outcome, node.Us
 	return outcome{Text: result.Text, Value: result.Value}, result.Usage
 }
 
+// offered are the names of what the model may call.
+func (r *run) offered() []string {
+	var names []string
+	for _, s := range r.specs {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
 // words tells the model what is wrong, every fault of it.
 func words(err error) string {
 	text := fault.Message(err)
@@ -160,20 +193,21 @@ func words(err error) string {
 	return text
 }
 
-// repeats counts identical calls in a row.
+// repeats counts calls in a row that are the same and give the same.
 type repeats struct {
 	last string
 	n    int
 }
 
-func (r *repeats) add(c llm.Block) int {
-	var compact bytes.Buffer
-	if json.Compact(&compact, c.Arguments) != nil {
-		compact.Reset()
-		compact.Write(c.Arguments)
+func (r *repeats) add(c, result llm.Block) int {
+	var key bytes.Buffer
+	if json.Compact(&key, c.Arguments) != nil {
+		key.Reset()
+		key.Write(c.Arguments)
 	}
-	if key := c.Name + " " + compact.String(); key != r.last {
-		r.last, r.n = key, 0
+	fmt.Fprintf(&key, " %s %t %s", c.Name, result.Failed, result.Text)
+	if key.String() != r.last {
+		r.last, r.n = key.String(), 0
 	}
 	r.n++
 	return r.n

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"agentstudio/internal/account"
+	"agentstudio/internal/agent"
 	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/limit"
@@ -58,6 +59,7 @@ type Services struct {
 	Accounts    *account.Service
 	Workspaces  *workspace.Service
 	Workflows   *workflow.Service
+	Agents      *agent.Service
 	Executions  *execution.Service
 	Kinds       *node.Kinds
 	Codec       *workflow.Codec
@@ -194,6 +196,8 @@ func (s *Server) routes() {
 	s.workflowRoutes()
 	s.versionRoutes()
 	s.scheduleRoutes()
+	s.agentRoutes()
+	s.agentTrialRoutes()
 	s.catalogueRoutes()
 	s.executionRoutes()
 	s.approvalRoutes()

@@ -166,6 +166,7 @@ func tags() []*huma.Tag {
 		{Name: "auth", Description: "Signing in, devices and API keys"},
 		{Name: "workspaces", Description: "Workspaces, their members, invitations and activity"},
 		{Name: "workflows", Description: "Workflows, their versions and what is wrong with them"},
+		{Name: "agents", Description: "Agents that workflows refer to"},
 		{Name: "executions", Description: "Runs of workflows"},
 		{Name: "realtime", Description: "What happens, as it happens"},
 		{Name: "catalogue", Description: "What this studio can do"},

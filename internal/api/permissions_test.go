@@ -157,7 +157,29 @@ func (t table) request(route string, a asker) (ask, bool) {
 	if out, known := t.workflowRequest(route); known {
 		return out, true
 	}
+	if out, known := t.agentRequest(route); known {
+		return out, true
+	}
 	return t.executionRequest(route)
+}
+
+func (t table) agentRequest(route string) (ask, bool) {
+	agent := func() string { return "/agents/" + t.s.agent(t.w.owner.token, t.w.id, `"name":"A"`) }
+	switch route {
+	case "/agents GET":
+		return ask{path: "/agents?workspace_id=" + t.w.id}, true
+	case "/agents POST":
+		return ask{path: "/agents", body: with(`{"name":"A"}`, "workspace_id", t.w.id)}, true
+	case "/agents/{id} PUT", "/agents/{id} PATCH":
+		return ask{path: agent(), body: `{"description":"d"}`}, true
+	case "/agents/{id}/test POST":
+		return ask{path: agent() + "/test", body: `{"input":"Hello"}`}, true
+	}
+	if path, found := strings.CutPrefix(route, "/agents/{id}"); found {
+		path, _, _ = strings.Cut(path, " ")
+		return ask{path: agent() + path}, true
+	}
+	return ask{}, false
 }
 
 func (t table) workflowRequest(route string) (ask, bool) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"agentstudio/internal/account"
+	"agentstudio/internal/agent"
 	"agentstudio/internal/api"
 	"agentstudio/internal/bus/memory"
 	"agentstudio/internal/courier"
@@ -67,7 +68,8 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 	t.Helper()
 	s := &studio{t: t, db: db, bus: memory.New(opts.queue), mail: &mailbox{letters: map[string][]string{}}, clock: &clock{}, log: &lines{}, secrets: map[string]string{}}
 	quiet := slog.New(slog.DiscardHandler)
-	kinds := node.NewKinds(append(builtin.Kinds(builtin.Deps{}), gateKind(s))...)
+	runner, saved := agents(db)
+	kinds := node.NewKinds(append(builtin.Kinds(builtin.Deps{Agent: runner}), gateKind(s))...)
 	runs := store.NewExecutions(db, nil, time.Now)
 	flows := store.NewWorkflows(db, kinds)
 	library := workflow.NewLibrary(flows, kinds, 0)
@@ -87,7 +89,8 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 	s.server = api.New(api.Services{
 		Accounts:    accounts,
 		Workspaces:  workspace.NewService(store.NewWorkspaces(db), s.mail, workspace.Config{PublicURL: "http://studio.test", Now: s.clock.now}),
-		Workflows:   workflow.NewService(flows, kinds, library, s.bus, workflow.Config{NewID: newID, Now: s.clock.now}),
+		Workflows:   workflow.NewService(flows, kinds, library, s.bus, workflow.Config{NewID: newID, Now: s.clock.now, Agents: saved}),
+		Agents:      agent.NewService(saved, runner, agent.Config{NewID: newID, Now: s.clock.now}),
 		Executions:  execution.NewService(runs, library, disp, s.bus, execution.Config{NewID: newID, Leased: "local"}),
 		Links:       links,
 		Kinds:       kinds,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"agentstudio/internal/account"
+	"agentstudio/internal/agent"
 	"agentstudio/internal/api"
 	"agentstudio/internal/bus/memory"
 	"agentstudio/internal/config"
@@ -60,6 +61,7 @@ type App struct {
 	Accounts   *account.Service
 	Workspaces *workspace.Service
 	Workflows  *workflow.Service
+	Agents     *agent.Service
 	Executions *execution.Service
 	Kinds      *node.Kinds
 	Tools      *tool.Catalogue
@@ -150,7 +152,7 @@ func (a *App) wire(secrets [][]byte) error {
 	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)
 	workflows := store.NewWorkflows(a.db, a.Kinds)
 	library := workflow.NewLibrary(workflows, a.Kinds, 0)
-	a.Workflows = workflow.NewService(workflows, a.Kinds, library, a.Bus, workflow.Config{NewID: NewID})
+	a.Workflows = workflow.NewService(workflows, a.Kinds, library, a.Bus, workflow.Config{NewID: NewID, Agents: store.NewAgents(a.db)})
 	if a.dispatch, err = a.dispatching(); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/outbound"
+	"agentstudio/internal/store"
 	"agentstudio/internal/tool"
 	tools "agentstudio/internal/tool/builtin"
 	"agentstudio/internal/webread"
@@ -25,10 +26,13 @@ func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 	search, read := websearch.New(web, a.cfg.JinaSearchURL, key), webread.New(web, a.cfg.JinaReaderURL, key)
 	files := blob.New(filepath.Join(a.cfg.DataDir, "files"), maxFile)
 	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer})...)
+	saved := store.NewAgents(a.db)
+	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved})
+	a.Agents = agent.NewService(saved, runner, agent.Config{NewID: NewID})
 	return builtin.Deps{
 		HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer,
 		Arrived: func(ctx context.Context, f node.FileArrival) error { return a.triggers.FileArrived(ctx, f) },
 		Library: demo.New(),
-		Agent:   agent.NewRunner(agentModels{a.Models}, a.Tools, nil),
+		Agent:   runner,
 	}
 }

@@ -147,23 +147,46 @@ func (h *host) Step(ctx context.Context, s node.Step, do func(context.Context) (
 	return record.Output, h.commitStep(ctx, record)
 }
 
-// known returns the step's record from an earlier life, or nil.
-func (h *host) known(ctx context.Context, name string) (*execution.StepRecord, error) {
-	r := h.visit.run
+// Past implements node.Host.
+func (h *host) Past(ctx context.Context) (map[string]node.PastStep, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.read {
-		if r.mayKnow(h.visit) {
-			records, err := r.engine.journal.Steps(ctx, r.x.WorkspaceID, r.x.ID, h.visit.step.Node.ID, h.visit.task.frame.iteration)
-			if err != nil {
-				return nil, err
-			}
-			h.steps = make(map[string]execution.StepRecord, len(records))
-			for _, s := range records {
-				h.steps[s.Name] = s
-			}
+	if err := h.recall(ctx); err != nil {
+		return nil, err
+	}
+	out := make(map[string]node.PastStep, len(h.steps))
+	for name, s := range h.steps {
+		out[name] = node.PastStep{Kind: s.Kind, Usage: s.Usage}
+	}
+	return out, nil
+}
+
+// recall reads what earlier lives have committed, once. h.mu is held.
+func (h *host) recall(ctx context.Context) error {
+	r := h.visit.run
+	if h.read {
+		return nil
+	}
+	if r.mayKnow(h.visit) {
+		records, err := r.engine.journal.Steps(ctx, r.x.WorkspaceID, r.x.ID, h.visit.step.Node.ID, h.visit.task.frame.iteration)
+		if err != nil {
+			return err
 		}
-		h.read = true
+		h.steps = make(map[string]execution.StepRecord, len(records))
+		for _, s := range records {
+			h.steps[s.Name] = s
+		}
+	}
+	h.read = true
+	return nil
+}
+
+// known returns the step's record from an earlier life, or nil.
+func (h *host) known(ctx context.Context, name string) (*execution.StepRecord, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.recall(ctx); err != nil {
+		return nil, err
 	}
 	if s, ok := h.steps[name]; ok {
 		return &s, nil

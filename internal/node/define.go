@@ -102,7 +102,7 @@ type References interface{ WorkflowIDs() []string }
 // struct: its JSON names are the config's fields, its jsonschema tags the form
 // (title=, enum=, default=, minimum=, required; jsonschema_description for the
 // help text; jsonschema_extras:"widget=code" for the editor, "secret=true" for
-// fields that may name secrets). Fields of type Expression are left to the
+// fields that may name secrets, "agent=true" for those that name saved agents). Fields of type Expression are left to the
 // kind; in every other field the {{ }} are evaluated before run is called.
 // It panics when C cannot be described: a programmer's error at start-up.
 func Define[C any](spec Spec, run func(context.Context, Call, C) (Result, error)) Type {

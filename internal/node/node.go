@@ -138,6 +138,9 @@ type Host interface {
 	// recorded outcome without running do. Names are unique within a node and
 	// iteration. An error of do is not recorded.
 	Step(ctx context.Context, step Step, do func(context.Context) (StepResult, error)) (json.RawMessage, error)
+	// Past returns the steps that earlier lives of this node and iteration have
+	// committed, by name. Those of this life are not among them.
+	Past(ctx context.Context) (map[string]PastStep, error)
 	// Answer returns what came of an ask of this node and iteration; nil when
 	// it is not answered yet, or was not asked. An outcome never changes.
 	Answer(ctx context.Context, name string) (*Answer, error)
@@ -148,6 +151,16 @@ type Delta struct {
 	Kind string `json:"kind"` // text, thinking, tool_call, tool_result
 	Text string `json:"text,omitempty"`
 	Data any    `json:"data,omitempty"`
+	// Agent and Step say which agent it comes from, when that is one that the
+	// node's own agent called: its name, and the step it runs in.
+	Agent string `json:"agent,omitempty"`
+	Step  string `json:"step,omitempty"`
+}
+
+// PastStep is a step that was committed before this life of a node.
+type PastStep struct {
+	Kind  string
+	Usage Usage
 }
 
 // Step names a durable part of a node's run, such as a model turn.

@@ -132,3 +132,44 @@ func (p *Program) References() []string {
 	}
 	return out
 }
+
+// naming is a place that names a saved agent.
+type naming struct {
+	step  int
+	field string
+}
+
+// agentIDs returns the saved agents that enabled nodes name, and where. Ids
+// that expressions make are not known yet.
+func (p *Program) agentIDs() map[string][]naming {
+	out := map[string][]naming{}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if !s.Enabled || !s.Known {
+			continue
+		}
+		for _, field := range fieldsOf(s.Type.ConfigType()).agents {
+			for _, id := range texts(s.Node.Config[field]) {
+				if id != "" && !expr.IsTemplate(id) {
+					out[id] = append(out[id], naming{i, field})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// texts returns a text, or the texts of a list.
+func texts(v any) []string {
+	switch x := v.(type) {
+	case string:
+		return []string{x}
+	case []any:
+		var out []string
+		for _, item := range x {
+			out = append(out, texts(item)...)
+		}
+		return out
+	}
+	return nil
+}

@@ -14,6 +14,7 @@ import (
 type fieldMap struct {
 	how         map[string]expr.Field
 	expressions map[string]bool
+	agents      []string // top-level fields that name saved agents
 }
 
 var expressionType = reflect.TypeFor[node.Expression]()
@@ -22,6 +23,12 @@ var expressionType = reflect.TypeFor[node.Expression]()
 func fieldsOf(t reflect.Type) fieldMap {
 	m := fieldMap{how: map[string]expr.Field{}, expressions: map[string]bool{}}
 	m.read(t, "", 0)
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); strings.Contains(f.Tag.Get("jsonschema_extras"), "agent=true") {
+			m.agents = append(m.agents, name)
+		}
+	}
 	return m
 }
 

@@ -2,9 +2,11 @@ package workflow
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,10 +24,17 @@ type Publisher interface {
 	Publish(ctx context.Context, events ...event.Event)
 }
 
+// Agents knows the saved agents of workspaces.
+type Agents interface {
+	// Missing returns those of the ids that the workspace has no agent of.
+	Missing(ctx context.Context, workspaceID string, ids []string) ([]string, error)
+}
+
 // Config adjusts a Service. NewID must be set.
 type Config struct {
-	NewID func() string
-	Now   func() time.Time
+	NewID  func() string
+	Now    func() time.Time
+	Agents Agents // nil: nodes may name any
 }
 
 // Service holds the use cases of workflows. It is safe for concurrent use.
@@ -262,6 +271,10 @@ func (s *Service) SetStatus(ctx context.Context, by access.Actor, id, ifMatch st
 		if err := s.checkCycles(ctx, w, p); err != nil {
 			return nil, err
 		}
+		unknown, err := s.unknownAgents(ctx, w.WorkspaceID, p)
+		if err := cmp.Or(err, Fault(fault.Conflict, "the workflow names agents that are not there and cannot be published", unknown)); err != nil {
+			return nil, err
+		}
 		armings = p.Armings()
 		w.PublishedVersion = w.Version
 	}
@@ -335,7 +348,34 @@ func (s *Service) Validate(ctx context.Context, by access.Actor, id string) (Rep
 	if err != nil {
 		return Report{}, err
 	}
-	return s.Check(&w.Definition), nil
+	p, report := Compile(&w.Definition, s.kinds)
+	if p == nil {
+		return report, nil
+	}
+	unknown, err := s.unknownAgents(ctx, w.WorkspaceID, p)
+	report.Errors = append(report.Errors, unknown...)
+	report.IsValid = len(report.Errors) == 0
+	return report, err
+}
+
+// unknownAgents finds nodes that name saved agents which are not there.
+func (s *Service) unknownAgents(ctx context.Context, workspaceID string, p *Program) ([]Problem, error) {
+	named := p.agentIDs()
+	if s.cfg.Agents == nil || len(named) == 0 {
+		return nil, nil
+	}
+	missing, err := s.cfg.Agents.Missing(ctx, workspaceID, slices.Sorted(maps.Keys(named)))
+	if err != nil {
+		return nil, err
+	}
+	var out []Problem
+	for _, id := range missing {
+		for _, n := range named[id] {
+			out = append(out, Problem{Code: "unknown_agent", NodeID: p.Steps[n.step].Node.ID, Path: fmt.Sprintf("nodes[%d].config.%s", n.step, n.field),
+				Message: fmt.Sprintf("there is no agent %q in this workspace: choose another, or save it first", id)})
+		}
+	}
+	return out, nil
 }
 
 // Check reports everything wrong with a definition that is not stored.

@@ -22,11 +22,15 @@ type Agent interface {
 }
 
 type agentConfig struct {
+	AgentID      string           `json:"agent_id,omitempty" jsonschema:"title=Saved agent" jsonschema_description:"A saved agent of the workspace. What is set below counts in its place." jsonschema_extras:"widget=agent,agent=true"`
+	Variables    map[string]any   `json:"variables,omitempty" jsonschema:"title=Variables" jsonschema_description:"What the instructions of the saved agent read."`
 	Model        modelNames       `json:"model,omitempty" jsonschema:"title=Model" jsonschema_description:"provider/name, or default. A list tries the next one when a model is overloaded or down." jsonschema_extras:"widget=model"`
 	SystemPrompt string           `json:"system_prompt,omitempty" jsonschema:"title=System prompt" jsonschema_extras:"widget=textarea"`
 	Prompt       string           `json:"prompt" jsonschema:"required,title=Prompt,minLength=1" jsonschema_extras:"widget=textarea"`
 	Images       []string         `json:"images,omitempty" jsonschema:"title=Images,maxItems=20" jsonschema_description:"Addresses of images the model sees."`
 	Tools        []string         `json:"tools,omitempty" jsonschema:"title=Tools,maxItems=50" jsonschema_extras:"widget=tools"`
+	SubAgents    []string         `json:"sub_agents,omitempty" jsonschema:"title=Agents it gives tasks to,maxItems=20" jsonschema_description:"Ids of saved agents. Each is a tool, and works within this agent's limits and permissions." jsonschema_extras:"widget=agents,agent=true"`
+	Handoffs     []string         `json:"handoffs,omitempty" jsonschema:"title=Agents it may hand over to,maxItems=20" jsonschema_description:"Ids of saved agents that may take the conversation over." jsonschema_extras:"widget=agents,agent=true"`
 	Temperature  *float64         `json:"temperature,omitempty" jsonschema:"title=Temperature,minimum=0,maximum=2"`
 	MaxTokens    int              `json:"max_tokens,omitempty" jsonschema:"title=Tokens of an answer,minimum=1,maximum=200000"`
 	OutputSchema map[string]any   `json:"output_schema,omitempty" jsonschema:"title=Output schema" jsonschema_description:"A JSON Schema the answer must fit; the output then has data." jsonschema_extras:"widget=schema,literal=true"`
@@ -38,6 +42,7 @@ type agentConfig struct {
 
 type agentLimits struct {
 	MaxSteps       int     `json:"max_steps,omitempty" jsonschema:"title=Answers of the model,minimum=1,maximum=200,default=20"`
+	MaxTokens      int64   `json:"max_tokens,omitempty" jsonschema:"title=Tokens in all,minimum=1" jsonschema_description:"Of all questions and answers, cached ones included."`
 	MaxCostUSD     float64 `json:"max_cost_usd,omitempty" jsonschema:"title=Cost in dollars,minimum=0"`
 	TimeoutSeconds float64 `json:"timeout_seconds,omitempty" jsonschema:"title=Seconds in all,minimum=1,maximum=86400"`
 }
@@ -100,7 +105,9 @@ func agentKind(runner Agent) node.Type {
 A tool under ` + "`permissions.ask`" + `, and in the mode default a risky one, waits for a person, who may change its arguments. A refusal
 is told to the model with the comment. Waiting costs nothing and does not count against the limit of seconds.
 
-Answers ` + "`{text, data?, model, stop_reason, steps, usage, cost_usd}`" + `; ` + "`data`" + ` is the answer as a value when there is an ` + "`output_schema`" + `, ` + "`cost_usd`" + ` is null when no price is known, and ` + "`demo: true`" + ` marks answers of the offline demo model.
+With ` + "`agent_id`" + ` it is a saved agent (see Agents); what the node sets counts in place of what was saved.
+
+Answers ` + "`{text, data?, model, stop_reason, steps, usage, cost_usd}`" + `; ` + "`data`" + ` is the answer as a value when there is an ` + "`output_schema`" + `, ` + "`cost_usd`" + ` is null when no price is known, ` + "`demo: true`" + ` marks answers of the offline demo model, and ` + "`agent`" + ` names who answered when the conversation was handed over.
 
 ` + "```yaml" + `
 config:
@@ -130,10 +137,10 @@ config:
 }
 
 func (c agentConfig) settings() (agent.Settings, error) {
-	s := agent.Settings{Models: c.Model, System: c.SystemPrompt, Tools: c.Tools, Temperature: c.Temperature, MaxTokens: c.MaxTokens,
-		Limits: agent.Limits{MaxSteps: c.Limits.MaxSteps, MaxCost: int64(math.Round(c.Limits.MaxCostUSD * 1e6)),
+	s := agent.Settings{AgentID: c.AgentID, Variables: c.Variables, Models: c.Model, System: c.SystemPrompt, Tools: c.Tools, SubAgents: c.SubAgents, Handoffs: c.Handoffs, Temperature: c.Temperature, MaxTokens: c.MaxTokens,
+		Limits: agent.Limits{MaxSteps: c.Limits.MaxSteps, MaxTokens: c.Limits.MaxTokens, MaxCost: int64(math.Round(c.Limits.MaxCostUSD * 1e6)),
 			Timeout: time.Duration(c.Limits.TimeoutSeconds * float64(time.Second))},
-		Permissions: agent.Permissions{Mode: agent.Mode(orDefault(c.Permissions.Mode, "default")), Allow: c.Permissions.Allow, Deny: c.Permissions.Deny, Ask: c.Permissions.Ask},
+		Permissions: agent.Permissions{Mode: agent.Mode(c.Permissions.Mode), Allow: c.Permissions.Allow, Deny: c.Permissions.Deny, Ask: c.Permissions.Ask},
 		Window:      c.Memory.Window}
 	var err error
 	if c.OutputSchema != nil {
@@ -165,6 +172,9 @@ func answerOf(out *agent.Output) map[string]any {
 	}
 	if out.Demo {
 		answer["demo"] = true
+	}
+	if out.Agent != "" {
+		answer["agent"] = out.Agent
 	}
 	return answer
 }

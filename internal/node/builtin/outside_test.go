@@ -33,7 +33,7 @@ func deps(t *testing.T) builtin.Deps {
 		}
 	}
 	return builtin.Deps{Now: func() time.Time { return noon }, HTTP: echo{}, Search: search{}, Read: pages{}, Library: demo.New(), Mail: post{}, Files: files,
-		Agent: agent.NewRunner(demoModels{}, tool.NewCatalogue(tools.Tools(tools.Deps{})...), func() time.Time { return noon })}
+		Agent: agent.NewRunner(demoModels{}, tool.NewCatalogue(tools.Tools(tools.Deps{})...), agent.RunnerConfig{Now: func() time.Time { return noon }})}
 }
 
 // echo answers each request with what it was. Its query decides how:

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -23,6 +24,8 @@ type Host struct {
 	// Recorded holds the outcomes of steps by name, as a process that died
 	// would have left them. Steps that run are added.
 	Recorded map[string]json.RawMessage
+	// Usages holds what the steps of Recorded used, by name.
+	Usages map[string]node.Usage
 	// Answers holds what came of asks, by name.
 	Answers map[string]node.Answer
 
@@ -46,7 +49,41 @@ type Done struct {
 
 // New returns a host whose scope has the names.
 func New(names map[string]any) *Host {
-	return &Host{Names: names, Recorded: map[string]json.RawMessage{}}
+	return &Host{Names: names, Recorded: map[string]json.RawMessage{}, Usages: map[string]node.Usage{}}
+}
+
+// Next returns the host of the life that follows when the process died with
+// the named steps committed; with none named, with all of them.
+func (h *Host) Next(names ...string) *Host {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := New(h.Names)
+	out.Answers = maps.Clone(h.Answers)
+	if names == nil {
+		names = slices.Collect(maps.Keys(h.Recorded))
+	}
+	for _, name := range names {
+		if recorded, known := h.Recorded[name]; known {
+			out.Recorded[name], out.Usages[name] = recorded, h.Usages[name]
+		}
+	}
+	return out
+}
+
+// Past returns the steps that were recorded before this life; the kind of one
+// is what its name says.
+func (h *Host) Past(context.Context) (map[string]node.PastStep, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := map[string]node.PastStep{}
+	for name := range h.Recorded {
+		if slices.ContainsFunc(h.steps, func(d Done) bool { return d.Name == name }) {
+			continue
+		}
+		kind, _, _ := strings.Cut(name[strings.LastIndex(name, "/")+1:], "-")
+		out[name] = node.PastStep{Kind: kind, Usage: h.Usages[name]}
+	}
+	return out, nil
 }
 
 // Eval evaluates an expression with the names added to the scope.
@@ -102,7 +139,7 @@ func (h *Host) Step(ctx context.Context, step node.Step, do func(context.Context
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.Recorded[step.Name] = output
+	h.Recorded[step.Name], h.Usages[step.Name] = output, result.Usage
 	h.steps = append(h.steps, Done{step, result})
 	return output, nil
 }
