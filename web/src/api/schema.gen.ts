@@ -24,6 +24,84 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Agents of a workspace */
+        get: operations["list-agents"];
+        put?: never;
+        /** Save an agent */
+        post: operations["create-agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One agent */
+        get: operations["get-agent"];
+        /** Change the fields that are sent */
+        put: operations["put-agent"];
+        post?: never;
+        /**
+         * Delete an agent
+         * @description 409 while other agents name it. Nodes that name it fail with unknown_agent from then on; runs that have begun go on.
+         */
+        delete: operations["delete-agent"];
+        options?: never;
+        head?: never;
+        /** Change the fields that are sent */
+        patch: operations["update-agent"];
+        trace?: never;
+    };
+    "/api/v1/agents/{id}/duplicate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a copy */
+        post: operations["duplicate-agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run an agent once, outside of any workflow
+         * @description Its tools act and its model costs. Answers how it went, a failure included; with stream: true the events are delta, step, log and at the end result. Nobody can be asked in a test: where a person would be, it ends with status waiting.
+         */
+        post: operations["test-agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/approvals": {
         parameters: {
             query?: never;
@@ -1068,6 +1146,126 @@ export interface components {
             user_id: string;
             workspace_id: string;
         };
+        Agent: {
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            handoffs: string[] | null;
+            id: string;
+            limits: components["schemas"]["AgentLimits"];
+            /** Format: int64 */
+            max_tokens: number | null;
+            memory: components["schemas"]["AgentMemory"];
+            metadata?: unknown;
+            model: string | string[];
+            name: string;
+            output_schema?: unknown;
+            permissions: components["schemas"]["AgentPermissions"];
+            role: string;
+            script?: unknown;
+            sub_agents: string[] | null;
+            system_prompt: string;
+            tags: string[] | null;
+            /** Format: double */
+            temperature: number | null;
+            tools: string[] | null;
+            type: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description Who made it */
+            user_id: string;
+            variables: components["schemas"]["AgentVariable"][] | null;
+            /** Format: int64 */
+            version: number;
+            workspace_id: string;
+        };
+        AgentLimits: {
+            /** Format: double */
+            max_cost_usd?: number;
+            /**
+             * Format: int64
+             * @description Answers of the model; 20
+             */
+            max_steps?: number;
+            /**
+             * Format: int64
+             * @description Of all questions and answers
+             */
+            max_tokens?: number;
+            /** Format: double */
+            timeout_seconds?: number;
+        };
+        AgentMemory: {
+            /**
+             * Format: int64
+             * @description Turns; 0: as many as fit
+             */
+            window?: number;
+        };
+        AgentPermissions: {
+            allow?: string[] | null;
+            ask?: string[] | null;
+            deny?: string[] | null;
+            /**
+             * @description default: a person is asked before a risky tool; auto: all it lists; plan: only those that change nothing
+             * @enum {string}
+             */
+            mode?: "default" | "auto" | "plan";
+        };
+        AgentTest: {
+            asks?: components["schemas"]["AgentTestAsk"][] | null;
+            /**
+             * Format: double
+             * @description null: no price is known for a part of it
+             */
+            cost_usd: number | null;
+            /** @description With an output_schema */
+            data?: unknown;
+            /** @description The offline demo model answered */
+            demo?: boolean;
+            /** Format: int64 */
+            duration_ms: number;
+            error?: components["schemas"]["AgentTestError"];
+            model?: string;
+            output: string;
+            /**
+             * @description waiting: a person would be asked now, see asks
+             * @enum {string}
+             */
+            status: "completed" | "failed" | "waiting";
+            /** @description What was done, in the order of its end */
+            steps: components["schemas"]["AgentTestStep"][] | null;
+            stop_reason?: string;
+            tokens: components["schemas"]["TokenCount"];
+        };
+        AgentTestAsk: {
+            message: string;
+            subject?: unknown;
+        };
+        AgentTestError: {
+            code: string;
+            message: string;
+        };
+        AgentTestStep: {
+            /** Format: double */
+            cost_usd: number | null;
+            /** Format: int64 */
+            duration_ms: number;
+            failed?: boolean;
+            input?: unknown;
+            kind: string;
+            /** @description turn-2/tool-1 is the first tool of the second turn */
+            name: string;
+            output?: unknown;
+            title: string;
+            tokens: components["schemas"]["TokenCount"];
+        };
+        AgentVariable: {
+            default?: unknown;
+            description?: string;
+            name: string;
+            required?: boolean;
+        };
         APIKey: {
             /** Format: date-time */
             created_at: string;
@@ -1125,6 +1323,61 @@ export interface components {
             expires_in: number;
             message: string;
             success: boolean;
+        };
+        CreateAgentInputBody: {
+            description?: string;
+            /** @description Ids of the agents it may hand the conversation over to */
+            handoffs?: string[];
+            limits?: components["schemas"]["AgentLimits"];
+            /**
+             * Format: int64
+             * @description Of one answer, 1 to 200000; null: the provider's default
+             */
+            max_tokens?: number | null;
+            memory?: components["schemas"]["AgentMemory"];
+            /** @description Anything; kept as it is */
+            metadata?: {
+                [key: string]: unknown;
+            };
+            /** @description A name, or a list whose later ones stand in on overload or outage; an empty list is default */
+            model?: string | string[];
+            name: string;
+            /** @description JSON Schema of its answer; null: text */
+            output_schema?: {
+                [key: string]: unknown;
+            } | null;
+            permissions?: components["schemas"]["AgentPermissions"];
+            /**
+             * @description What it does among other agents
+             * @enum {string}
+             */
+            role?: "coordinator" | "specialist" | "executor" | "validator";
+            /** @description What the offline demo model answers, turn by turn */
+            script?: {
+                [key: string]: unknown;
+            }[] | null;
+            /** @description Ids of the agents it gives tasks to */
+            sub_agents?: string[];
+            /** @description Its instructions; {{ name }} reads a variable */
+            system_prompt?: string;
+            tags?: string[];
+            /**
+             * Format: double
+             * @description 0 to 2; null: the provider's default
+             */
+            temperature?: number | null;
+            tools?: string[];
+            /**
+             * @description What it is for; changes nothing about how it runs
+             * @enum {string}
+             */
+            type?: "agent" | "code" | "vision" | "research" | "router" | "extract" | "evaluate";
+            variables?: components["schemas"]["AgentVariable"][];
+            /**
+             * Format: uuid
+             * @description Left out: the personal workspace, or the one of the API key
+             */
+            workspace_id?: string;
         };
         CreateAPIKeyInputBody: {
             /** Format: date-time */
@@ -1253,6 +1506,10 @@ export interface components {
             outputs?: {
                 [key: string]: unknown;
             };
+        };
+        DuplicateAgentInputBody: {
+            /** @description Left out: the name with (Copy) */
+            name?: string;
         };
         DuplicateInputBody: {
             /** @description Left out: the name with (Copy) */
@@ -1649,6 +1906,18 @@ export interface components {
             /** @description The group it belongs to */
             type: string;
         };
+        PageAgent: {
+            items: components["schemas"]["Agent"][] | null;
+            /** Format: int64 */
+            limit: number;
+            /** Format: int64 */
+            offset: number;
+            /**
+             * Format: int64
+             * @description How many match the filters in all
+             */
+            total: number;
+        };
         PageAPIKey: {
             items: components["schemas"]["APIKey"][] | null;
             /** Format: int64 */
@@ -1919,6 +2188,14 @@ export interface components {
             title: string;
             tokens: components["schemas"]["TokenCount"];
         };
+        TestAgentInputBody: {
+            input: string;
+            /** @description Answer with server-sent events */
+            stream?: boolean;
+            variables?: {
+                [key: string]: unknown;
+            };
+        };
         Tick: {
             /** Format: date-time */
             at: string;
@@ -1976,6 +2253,56 @@ export interface components {
         TransferInputBody: {
             /** Format: uuid */
             user_id: string;
+        };
+        UpdateAgentInputBody: {
+            description?: string;
+            /** @description Ids of the agents it may hand the conversation over to */
+            handoffs?: string[];
+            limits?: components["schemas"]["AgentLimits"];
+            /**
+             * Format: int64
+             * @description Of one answer, 1 to 200000; null: the provider's default
+             */
+            max_tokens?: number | null;
+            memory?: components["schemas"]["AgentMemory"];
+            /** @description Anything; kept as it is */
+            metadata?: {
+                [key: string]: unknown;
+            };
+            /** @description A name, or a list whose later ones stand in on overload or outage; an empty list is default */
+            model?: string | string[];
+            name?: string;
+            /** @description JSON Schema of its answer; null: text */
+            output_schema?: {
+                [key: string]: unknown;
+            } | null;
+            permissions?: components["schemas"]["AgentPermissions"];
+            /**
+             * @description What it does among other agents
+             * @enum {string}
+             */
+            role?: "coordinator" | "specialist" | "executor" | "validator";
+            /** @description What the offline demo model answers, turn by turn */
+            script?: {
+                [key: string]: unknown;
+            }[] | null;
+            /** @description Ids of the agents it gives tasks to */
+            sub_agents?: string[];
+            /** @description Its instructions; {{ name }} reads a variable */
+            system_prompt?: string;
+            tags?: string[];
+            /**
+             * Format: double
+             * @description 0 to 2; null: the provider's default
+             */
+            temperature?: number | null;
+            tools?: string[];
+            /**
+             * @description What it is for; changes nothing about how it runs
+             * @enum {string}
+             */
+            type?: "agent" | "code" | "vision" | "research" | "router" | "extract" | "evaluate";
+            variables?: components["schemas"]["AgentVariable"][];
         };
         UpdateMeInputBody: {
             avatar_url?: string | null;
@@ -2273,6 +2600,309 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CursorPageActivity"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-agents": {
+        parameters: {
+            query?: {
+                /** @description At most so many items */
+                limit?: number;
+                /** @description Leave out so many */
+                offset?: number;
+                /** @description In name or description, in any case */
+                query?: string;
+                role?: "coordinator" | "specialist" | "executor" | "validator";
+                /** @description Default -updated_at */
+                sort?: "updated_at" | "-updated_at" | "created_at" | "-created_at" | "name" | "-name";
+                /** @description Any of them */
+                tags?: string[] | null;
+                type?: "agent" | "code" | "vision" | "research" | "router" | "extract" | "evaluate";
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageAgent"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-agent": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body within 24 hours answer the first result again */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateAgentInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agent"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-agent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agent"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-agent": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read; 412 when it is not the present one */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateAgentInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agent"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-agent": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read; 412 when it is not the present one */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-agent": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read; 412 when it is not the present one */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateAgentInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agent"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "duplicate-agent": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body within 24 hours answer the first result again */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["DuplicateAgentInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agent"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "test-agent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TestAgentInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentTest"];
+                    "text/event-stream": string;
                 };
             };
             /** @description What went wrong */
