@@ -4,19 +4,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
+	"strings"
 	"time"
-
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
 // read asks for pages of the API at a steady rate, each request with the key.
-func (w *world) read(ctx context.Context, rate int, long time.Duration) error {
-	header := http.Header{"Authorization": {"Bearer " + w.s.Token}}
-	var targets []vegeta.Target
+func (w *world) read(ctx context.Context, rate int, long time.Duration) (err error) {
+	host := strings.TrimPrefix(w.s.URL, "http://")
+	var requests [][]byte
 	add := func(path string) {
-		targets = append(targets, vegeta.Target{Method: http.MethodGet, URL: w.s.URL + path, Header: header})
+		requests = append(requests, fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nAccept: application/json\r\n\r\n", path, host, w.s.Token))
 	}
 	for i := range 100 { // what a studio with an open list and an open execution asks for
 		x, f := w.executions[(i*7)%len(w.executions)], w.workflows[i%len(w.workflows)]
@@ -29,26 +28,25 @@ func (w *world) read(ctx context.Context, rate int, long time.Duration) error {
 			add("/api/v1/workflows?limit=20")
 		}
 	}
+	all, err := newAskers(host, requests)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, all.Close()) }()
 	before, err := w.s.CPU()
 	if err != nil {
 		return err
 	}
-	attacker := vegeta.NewAttacker(vegeta.Workers(64), vegeta.MaxWorkers(512), vegeta.Connections(512), vegeta.Timeout(10*time.Second))
-	var m vegeta.Metrics
-	for r := range attacker.Attack(vegeta.NewStaticTargeter(targets...), vegeta.Rate{Freq: rate, Per: time.Second}, long, "reads") {
-		m.Add(r)
-		if ctx.Err() != nil {
-			attacker.Stop()
-		}
+	took, err := all.ask(ctx, rate, long)
+	if err != nil {
+		return err
 	}
-	m.Close()
-	cpu := w.used(before)
+	cpu, n := w.used(before), len(all.times)
 	report(fmt.Sprintf("reads: %d at %.0f/s (asked for %d/s), %.3f %% answered well; p50 %s, p95 %s, p99 %s, worst %s",
-		m.Requests, m.Throughput, rate, m.Success*100, m.Latencies.P50.Round(10*time.Microsecond), m.Latencies.P95.Round(10*time.Microsecond),
-		m.Latencies.P99.Round(10*time.Microsecond), m.Latencies.Max.Round(time.Millisecond)),
-		fmt.Sprintf("       the server's CPU: %s, %s per read; resident %s", cpu.Round(time.Millisecond), (cpu/time.Duration(max(m.Requests, 1))).Round(time.Microsecond), w.memory()))
-	for _, e := range m.Errors[:min(len(m.Errors), 3)] {
-		report("       " + e)
+		n, float64(n)/took.Seconds(), rate, float64(all.well)*100/float64(n), at(all.times, 50), at(all.times, 95), at(all.times, 99), at(all.times, 100)),
+		fmt.Sprintf("       the server's CPU: %s, %s per read; %d connections; resident %s", cpu.Round(time.Millisecond), (cpu/time.Duration(n)).Round(time.Microsecond), len(all.by), w.memory()))
+	for status, times := range all.failures {
+		report(fmt.Sprintf("       status %s: %d times", status, times))
 	}
-	return ctx.Err()
+	return nil
 }
