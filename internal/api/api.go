@@ -103,6 +103,10 @@ type Config struct {
 	SlowClient time.Duration
 	// BodyTime is how long a caller may take to send a body; 60 s.
 	BodyTime time.Duration
+	// ReadTime is how long finding out who calls may take, and how long an answer
+	// that only reads, unless it is a stream; 30 s. A database that has stopped
+	// answering with its connections open would hold requests for ever.
+	ReadTime time.Duration
 	// HookTimeout bounds webhook calls that wait for their execution; 60 s.
 	HookTimeout time.Duration
 }
@@ -128,6 +132,9 @@ func (c *Config) fill() {
 	}
 	if c.BodyTime <= 0 {
 		c.BodyTime = time.Minute
+	}
+	if c.ReadTime <= 0 {
+		c.ReadTime = 30 * time.Second
 	}
 	if c.HookTimeout <= 0 {
 		c.HookTimeout = time.Minute

@@ -27,6 +27,8 @@ func (s *Server) identify(ctx context.Context, token string) (access.Actor, erro
 	if len(token) > 4096 || !isText(token) {
 		return c.by, fault.New(fault.Unauthenticated, "this is neither an access token nor an API key")
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.ReadTime)
+	defer cancel()
 	by, err := s.Accounts.Authenticate(ctx, token)
 	if err != nil {
 		return c.by, err

@@ -90,6 +90,15 @@ func (s *Server) outer(next http.Handler) http.Handler {
 	})
 }
 
+// timed ends a request that takes longer than reading may take.
+func (s *Server) timed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), s.cfg.ReadTime)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
 // recover answers a request whose handler panicked, and logs it once.
 func (s *Server) recover(w *response, r *http.Request) {
 	v := recover()

@@ -34,7 +34,7 @@ type op struct {
 }
 
 // traits are what the adapter must know of an operation.
-type traits struct{ public, creates bool }
+type traits struct{ public, creates, reads bool }
 
 const traitsKey = "traits"
 
@@ -57,7 +57,7 @@ func (o op) operation() huma.Operation {
 	out := huma.Operation{
 		OperationID: o.ID, Method: o.Method, Path: base + o.Path, Summary: o.Summary, Description: o.Notes, Tags: []string{o.Tag},
 		DefaultStatus: o.Status, MaxBodyBytes: -1, BodyReadTimeout: -1, // bodied has read the body before
-		Metadata: map[string]any{traitsKey: traits{public: o.Public, creates: o.Creates}},
+		Metadata: map[string]any{traitsKey: traits{public: o.Public, creates: o.Creates, reads: o.Method == http.MethodGet && o.Stream != eventStream}},
 		Responses: map[string]*huma.Response{"default": {Description: "What went wrong", Content: map[string]*huma.MediaType{
 			problemType: {Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}}}}},
 	}
@@ -102,6 +102,9 @@ func (a adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.Se
 func (s *Server) guard(t traits, h http.Handler) http.Handler {
 	if t.creates {
 		h = s.idempotent(h)
+	}
+	if t.reads {
+		h = s.timed(h)
 	}
 	h = s.bodied(h)
 	if t.public {
