@@ -1,4 +1,4 @@
-import { Background, BackgroundVariant, BaseEdge, EdgeLabelRenderer, getBezierPath, Handle, MiniMap, Position, ReactFlow, SelectionMode, useReactFlow, type Connection as FlowConnection, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react'
+import { Background, BackgroundVariant, BaseEdge, EdgeLabelRenderer, getBezierPath, Handle, MiniMap, Position, ReactFlow, SelectionMode, useReactFlow, useStore, type Connection as FlowConnection, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react'
 import '@xyflow/react/dist/base.css'
 import { AlertTriangle, Pin, Plus } from 'lucide-react'
 import { createContext, memo, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
@@ -67,7 +67,9 @@ export function Canvas(props: CanvasProps) {
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set()) // edges
   const cache = useRef(new Map<string, CardData>())
   const flow = useReactFlow()
-  const frame = useRef<HTMLDivElement>(null)
+  // Hundreds of nodes are not drawn twice while they move.
+  const many = graph.nodes.length > 200
+  const [panning, setPanning] = useState(false)
 
   const nodes = useMemo(() => {
     const next = new Map<string, CardData>()
@@ -234,21 +236,26 @@ export function Canvas(props: CanvasProps) {
         minZoom={0.1}
         maxZoom={2}
         onlyRenderVisibleElements={graph.nodes.length > 1000}
-        onMoveStart={() => frame.current?.classList.add('moving')}
-        onMoveEnd={() => frame.current?.classList.remove('moving')}
-        ref={frame}
+        onMoveStart={() => many && setPanning(true)}
+        onMoveEnd={() => many && setPanning(false)}
         proOptions={{ hideAttribution: true }}
         panOnScroll
         zoomOnDoubleClick={false}
         nodeDragThreshold={3}
         disableKeyboardA11y={!editable}
       >
-        <Background variant={BackgroundVariant.Dots} gap={20} size={1.4} color="var(--dots)" />
-        {graph.nodes.length > 12 && <MiniMap pannable zoomable ariaLabel={t.canvas.map} nodeColor="var(--line-strong)" nodeBorderRadius={12} maskColor="var(--map-mask)" />}
+        <Dots />
+        {graph.nodes.length > 12 && !panning && <MiniMap pannable zoomable ariaLabel={t.canvas.map} nodeColor="var(--line-strong)" nodeBorderRadius={many ? 0 : 12} maskColor="var(--map-mask)" />}
         {props.children}
       </ReactFlow>
     </ActsContext.Provider>
   )
+}
+
+/** The ground; from far above its dots would be a grey that costs much to paint. */
+function Dots() {
+  const near = useStore((s) => s.transform[2] > 0.4)
+  return near ? <Background variant={BackgroundVariant.Dots} gap={20} size={1.4} color="var(--dots)" /> : null
 }
 
 function alike(a: CardData, b: CardData): boolean {
