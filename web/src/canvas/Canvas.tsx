@@ -1,4 +1,4 @@
-import { Background, BackgroundVariant, BaseEdge, EdgeLabelRenderer, getBezierPath, Handle, MiniMap, Position, ReactFlow, SelectionMode, useReactFlow, type Connection as FlowConnection, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react'
+import { Background, BackgroundVariant, BaseEdge, EdgeLabelRenderer, getBezierPath, Handle, MiniMap, Position, ReactFlow, SelectionMode, useReactFlow, useStore, type Connection as FlowConnection, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react'
 import '@xyflow/react/dist/base.css'
 import { AlertTriangle, Pin, Plus } from 'lucide-react'
 import { createContext, memo, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
@@ -67,6 +67,9 @@ export function Canvas(props: CanvasProps) {
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set()) // edges
   const cache = useRef(new Map<string, CardData>())
   const flow = useReactFlow()
+  // Hundreds of nodes are not drawn twice while they move.
+  const many = graph.nodes.length > 200
+  const [panning, setPanning] = useState(false)
 
   const nodes = useMemo(() => {
     const next = new Map<string, CardData>()
@@ -118,6 +121,8 @@ export function Canvas(props: CanvasProps) {
     return list.sort((a, b) => depth(a.data.node) - depth(b.data.node))
   }, [graph, kinds, runs, faults, marks, lit, selection, moving, editable])
 
+  // Among very many, a connection offers its button once it is chosen.
+  const few = graph.connections.length <= 100
   const edges = useMemo(
     () =>
       graph.connections.map((c): Edge => {
@@ -133,12 +138,12 @@ export function Canvas(props: CanvasProps) {
           targetHandle: 'input',
           selected: picked.has(edgeId(c)),
           className: state,
-          data: { connection: c, editable },
+          data: { connection: c, editable: editable && (few || picked.has(edgeId(c))) },
           zIndex: graph.nodes.find((n) => n.id === c.source)?.parent_id ? 5 : 1,
           ariaLabel: `${c.source} → ${c.target}`,
         }
       }),
-    [graph, runs, picked, editable],
+    [graph, runs, picked, editable, few],
   )
 
   const onNodesChange = useCallback(
@@ -230,19 +235,27 @@ export function Canvas(props: CanvasProps) {
         fitViewOptions={{ padding: 0.2, maxZoom: 1, minZoom: 0.2 }}
         minZoom={0.1}
         maxZoom={2}
-        onlyRenderVisibleElements={graph.nodes.length > 120}
+        onlyRenderVisibleElements={graph.nodes.length > 1000}
+        onMoveStart={() => many && setPanning(true)}
+        onMoveEnd={() => many && setPanning(false)}
         proOptions={{ hideAttribution: true }}
         panOnScroll
         zoomOnDoubleClick={false}
         nodeDragThreshold={3}
         disableKeyboardA11y={!editable}
       >
-        <Background variant={BackgroundVariant.Dots} gap={20} size={1.4} color="var(--dots)" />
-        {graph.nodes.length > 12 && <MiniMap pannable zoomable ariaLabel={t.canvas.map} nodeColor="var(--line-strong)" nodeBorderRadius={12} maskColor="var(--map-mask)" />}
+        <Dots />
+        {graph.nodes.length > 12 && !panning && <MiniMap pannable zoomable ariaLabel={t.canvas.map} nodeColor="var(--line-strong)" nodeBorderRadius={many ? 0 : 12} maskColor="var(--map-mask)" />}
         {props.children}
       </ReactFlow>
     </ActsContext.Provider>
   )
+}
+
+/** The ground; from far above its dots would be a grey that costs much to paint. */
+function Dots() {
+  const near = useStore((s) => s.transform[2] > 0.4)
+  return near ? <Background variant={BackgroundVariant.Dots} gap={20} size={1.4} color="var(--dots)" /> : null
 }
 
 function alike(a: CardData, b: CardData): boolean {
@@ -279,7 +292,7 @@ function Outputs({ data, id, height }: { data: CardData; id: string; height: num
       {data.handles.map((h, i) => (
         <div key={h.name} className={several ? 'port named' : 'port'} ref={(e) => { if (e) e.style.top = `${several ? height + i * 22 + 11 : height / 2}px` }}>
           {several && <span className={`port-name ${h.name === 'error' ? 'bad' : ''}`}>{h.title}</span>}
-          <Handle type="source" position={Position.Right} id={h.name} aria-label={h.title} />
+          <Handle type="source" position={Position.Right} id={h.name} />
           {data.editable && (
             <button type="button" className="port-add nodrag" tabIndex={-1} aria-label={t.canvas.addAfter(data.title)} title={t.canvas.addAfter(data.title)} onClick={() => acts.after?.(id, h.name)}>
               <Plus size={12} aria-hidden />
@@ -310,7 +323,7 @@ function NodeCard({ id, data, selected }: NodeProps<Card>) {
   const Icon = iconOf(data.icon)
   return (
     <div className={`node ${classes(data, selected)}`}>
-      {data.input && <Handle type="target" position={Position.Left} id="input" aria-label={t.canvas.input} />}
+      {data.input && <Handle type="target" position={Position.Left} id="input" />}
       <div className="node-main">
         <span className={`node-icon cat-${data.category}`} aria-hidden>
           <Icon size={16} />
@@ -331,7 +344,7 @@ function GroupCard({ id, data, selected }: NodeProps<Card>) {
   const Icon = iconOf(data.icon)
   return (
     <div className={`group ${classes(data, selected)}`}>
-      {data.input && <Handle type="target" position={Position.Left} id="input" aria-label={t.canvas.input} />}
+      {data.input && <Handle type="target" position={Position.Left} id="input" />}
       <div className="group-head">
         <span className={`node-icon cat-${data.category}`} aria-hidden>
           <Icon size={15} />

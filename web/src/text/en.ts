@@ -269,7 +269,6 @@ export const en = {
 
   canvas: {
     map: 'Overview',
-    input: 'Input',
     pinned: 'Output is pinned',
     faults: (n: number) => (n === 1 ? '1 problem' : `${n} problems`),
     addAfter: (title: string) => `Add a node after ${title}`,

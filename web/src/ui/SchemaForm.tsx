@@ -11,7 +11,7 @@ export interface WidgetProps {
   schema: JsonSchema
   value: unknown
   onChange: (value: unknown) => void
-  ids: { id: string; 'aria-describedby'?: string; 'aria-invalid'?: true }
+  ids: { id: string; 'aria-label'?: string; 'aria-describedby'?: string; 'aria-invalid'?: true }
   multiline?: boolean
   name: string
 }
@@ -251,7 +251,7 @@ function ListOfTexts({ text: Text, ...p }: WidgetProps & { text: ComponentType<W
       {list.map((v, i) => (
         <div className="row" key={i}>
           <div className="grow">
-            <Text {...p} schema={items} ids={{ id: `${p.ids.id}-${i}` }} value={v} onChange={(x) => set(list.map((y, k) => (k === i ? (typeOf(items) === 'integer' ? Number(x ?? 0) : (x ?? '')) : y)))} />
+            <Text {...p} schema={items} ids={{ id: `${p.ids.id}-${i}`, 'aria-label': `${titleOf(p.name, p.schema)} ${i + 1}` }} value={v} onChange={(x) => set(list.map((y, k) => (k === i ? (typeOf(items) === 'integer' ? Number(x ?? 0) : (x ?? '')) : y)))} />
           </div>
           <Button kind="ghost" size="small" icon={Trash2} label={t.form.removeItem(i + 1)} onClick={() => set(list.filter((_, k) => k !== i))} />
         </div>

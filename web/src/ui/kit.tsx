@@ -181,7 +181,12 @@ export function Dialog({ open, onClose, title, children, footer, wide }: { open:
   const name = useId()
   useEffect(() => {
     const dialog = ref.current
-    if (open && dialog && !dialog.open) dialog.showModal()
+    if (open && dialog && !dialog.open) {
+      dialog.showModal()
+      // The browser would choose the button that closes it.
+      const first = ['.content input:not([type=hidden])', '.content textarea', '.content select', '.content button', 'footer .primary'].map((s) => dialog.querySelector<HTMLElement>(`${s}:not(:disabled)`)).find(Boolean)
+      first?.focus()
+    }
     if (!open && dialog?.open) dialog.close()
   }, [open])
   if (!open) return null

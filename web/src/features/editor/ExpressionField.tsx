@@ -137,8 +137,7 @@ function Expression({ value, onChange, ids, multiline, whole }: WidgetProps & { 
         </div>
       )}
       {shown !== undefined && (
-        <div className="expression-preview" title={t.editor.previewHint}>
-          <span className="sr-only">{t.editor.previewHint}: </span>
+        <div className="expression-preview" title={t.editor.previewHint} tabIndex={0} role="group" aria-label={t.editor.previewHint}>
           {shown.slice(0, 400) || '""'}
         </div>
       )}

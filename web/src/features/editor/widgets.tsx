@@ -78,9 +78,9 @@ function KeyValueField({ value, onChange, ids, name }: WidgetProps) {
         <div className="pair-row" key={i}>
           <input className="input" aria-label={`${t.form.key} ${i + 1}`} value={k} onChange={(e) => write(entries.map((x, j) => (j === i ? [e.target.value, v] : x)))} />
           {typeof v === 'string' || v === undefined || v === null ? (
-            <TextField schema={{}} name={k} ids={{ id: `${ids.id}-${i}`, 'aria-label': `${t.form.value} ${i + 1}` } as WidgetProps['ids']} value={v} onChange={(x) => write(entries.map((y, j) => (j === i ? [k, x ?? ''] : y)))} />
+            <TextField schema={{}} name={k} ids={{ id: `${ids.id}-${i}`, 'aria-label': `${t.form.value} ${i + 1}` }} value={v} onChange={(x) => write(entries.map((y, j) => (j === i ? [k, x ?? ''] : y)))} />
           ) : (
-            <JsonInput schema={{}} name={k} ids={{ id: `${ids.id}-${i}` }} value={v} onChange={(x) => write(entries.map((y, j) => (j === i ? [k, x ?? ''] : y)))} />
+            <JsonInput schema={{}} name={k} ids={{ id: `${ids.id}-${i}`, 'aria-label': `${t.form.value} ${i + 1}` }} value={v} onChange={(x) => write(entries.map((y, j) => (j === i ? [k, x ?? ''] : y)))} />
           )}
           <Button kind="ghost" size="small" icon={Trash2} label={t.form.removeItem(i + 1)} onClick={() => write(entries.filter((_, j) => j !== i))} />
         </div>

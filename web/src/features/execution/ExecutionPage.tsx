@@ -154,28 +154,28 @@ function Watching({ id }: { id: string }) {
       </header>
       <div className="execution-main">
         <div className="editor-left">
+          {(asks.length > 0 || (x.error && over)) && (
+            <div className="above-canvas">
+              {asks.map((a) => (
+                <ApprovalCard key={a.id} approval={a} />
+              ))}
+              {x.error && over && (
+                <button type="button" className="fault error-card" onClick={() => x.error?.node_id && setSelection([x.error.node_id])}>
+                  <StatusIcon status="failed" />
+                  <span className="grow">
+                    <strong>{x.error.node_id ? (titles.get(x.error.node_id) ?? x.error.node_id) : t.status['failed']}</strong>
+                    <br />
+                    {x.error.message}
+                  </span>
+                </button>
+              )}
+            </div>
+          )}
           <div className="editor-canvas">
             {drawing.isError ? (
               <p className="muted pad">{t.execution.noDrawing}</p>
             ) : (
-              <Canvas graph={graph} kinds={kinds} runs={past.nodes} lit={critical} selection={selection} onSelect={(ids) => setSelection(ids.slice(-1))} onOpen={(n) => setSelection([n])} />
-            )}
-            {(asks.length > 0 || x.error) && (
-              <div className="over-canvas">
-                {asks.map((a) => (
-                  <ApprovalCard key={a.id} approval={a} />
-                ))}
-                {x.error && over && (
-                  <button type="button" className="fault error-card" onClick={() => x.error?.node_id && setSelection([x.error.node_id])}>
-                    <StatusIcon status="failed" />
-                    <span className="grow">
-                      <strong>{x.error.node_id ? (titles.get(x.error.node_id) ?? x.error.node_id) : t.status['failed']}</strong>
-                      <br />
-                      {x.error.message}
-                    </span>
-                  </button>
-                )}
-              </div>
+              <Canvas graph={graph} kinds={kinds} runs={past.nodes} lit={critical.size < graph.nodes.length ? critical : undefined} selection={selection} onSelect={(ids) => setSelection(ids.slice(-1))} onOpen={(n) => setSelection([n])} />
             )}
           </div>
           {run.events.length > 1 && (

@@ -17,6 +17,13 @@ export function Timeline({ state, titles, critical, onPick, now }: { state: RunS
   }, [live])
   const end = now ?? (state.endedAt || clock)
   const list = useMemo(() => bars(state, end), [state, end])
+  // Of the rounds of a node, the one that ended last is on the path.
+  const ends = useMemo(() => {
+    const out = new Map<string, number>()
+    for (const b of list) out.set(b.nodeId, Math.max(out.get(b.nodeId) ?? 0, b.to))
+    return out
+  }, [list])
+  const onPath = (b: { nodeId: string; to: number }) => critical.has(b.nodeId) && ends.get(b.nodeId) === b.to
   const from = state.startedAt || list[0]?.from || 0
   const span = Math.max(1, end - from)
   const ticks = [0, 0.25, 0.5, 0.75, 1]
@@ -44,8 +51,8 @@ export function Timeline({ state, titles, critical, onPick, now }: { state: RunS
           </button>
           <span className="track" role="cell">
             <span
-              className={`span is-${b.status} ${critical.has(b.nodeId) ? 'critical' : ''}`}
-              title={`${duration(b.to - b.from)}${critical.has(b.nodeId) ? `, ${t.run.critical}` : ''}`}
+              className={`span is-${b.status} ${onPath(b) ? 'critical' : ''}`}
+              title={`${duration(b.to - b.from)}${onPath(b) ? `, ${t.run.critical}` : ''}`}
               ref={(e) => {
                 if (!e) return
                 e.style.left = `${((b.from - from) / span) * 100}%`

@@ -1,0 +1,209 @@
+import { enter, example, expect, signIn, test } from './studio'
+
+test('a newcomer sees a template run to its end within a minute, looks into it, and runs it again', async ({ page, server, email }) => {
+  const began = Date.now()
+  await signIn(page, server, email)
+  await expect(page.getByRole('heading', { name: 'See your first workflow run' })).toBeVisible()
+  await page.getByRole('button', { name: 'Use template: Research digest' }).click()
+  await page.getByLabel('Topic').fill('how bees decide')
+  await page.getByRole('button', { name: 'Start', exact: true }).click()
+  const run = page.getByRole('region', { name: 'Running' })
+  await expect(run.getByText('Completed')).toBeVisible()
+  expect(Date.now() - began).toBeLessThan(60_000)
+
+  // Edit: the title of a node, saved by itself.
+  await page.locator('.react-flow__node', { hasText: 'Writer' }).click()
+  await page.getByRole('textbox', { name: 'Title' }).fill('Author')
+  await expect(page.getByText('Saved', { exact: true })).toBeVisible()
+
+  // Inspect.
+  await page.getByRole('tab', { name: 'Last run' }).click()
+  await expect(page.getByText('This digest was written by the offline demo model').first()).toBeVisible()
+  await page.getByRole('tab', { name: /Trace/ }).click()
+  await expect(page.getByRole('button', { name: /Model · default/ })).toBeVisible()
+  await run.getByRole('link', { name: 'Open the execution' }).click()
+  await expect(page.getByRole('table', { name: 'Timeline' })).toBeVisible()
+  await page.getByRole('tab', { name: /Logs/ }).click()
+  await expect(page.getByText('these results come from the built-in demo library')).toBeVisible()
+
+  // Replay: at the first event nothing is done yet.
+  await page.getByLabel('Replay').fill('1')
+  await expect(page.getByText(/^1 of \d+ events$/)).toBeVisible()
+  await page.getByRole('button', { name: 'To the end' }).click()
+
+  // Retry.
+  const first = page.url()
+  await page.getByRole('button', { name: 'Run again', exact: true }).click()
+  await page.getByRole('menuitem', { name: 'From the start' }).click()
+  await expect(page).not.toHaveURL(first)
+  await expect(page.getByRole('status').getByText('Completed')).toBeVisible()
+  await page.getByRole('button', { name: 'Compare' }).click()
+  await expect(page.getByRole('dialog').getByRole('row', { name: /Find sources/ })).toBeVisible()
+})
+
+test('an approval is answered from home', async ({ page, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows', {
+    name: 'Newsletter',
+    nodes: [
+      { id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } },
+      { id: 'ok', kind: 'approval', title: 'Chief editor', config: { message: 'May it go out?' }, position: { x: 256, y: 0 } },
+      { id: 'sent', kind: 'log', config: { message: 'out it goes' }, position: { x: 512, y: 0 } },
+    ],
+    connections: [
+      { source: 'start', target: 'ok' },
+      { source: 'ok', source_handle: 'approved', target: 'sent' },
+    ],
+  })
+  await enter(page, server, email)
+  await page.goto(server.url)
+  await expect(page.getByText('Nothing waits for you.')).toBeVisible()
+  // It appears by itself, while one looks.
+  const x = await caller.call('POST', '/executions', { workflow_id: w.id })
+  await expect(page.getByText('May it go out?')).toBeVisible()
+  await page.getByRole('button', { name: 'Approve' }).click()
+  await expect(page.getByText('Nothing waits for you.')).toBeVisible()
+  await page.goto(`${server.url}/executions/${x.id}`)
+  await expect(page.getByRole('status').getByText('Completed')).toBeVisible()
+})
+
+test('of two browsers on one workflow the second to save is told, and loses nothing', async ({ page, browser, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows/import', example('support-triage'), 'application/yaml')
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows/${w.id}`)
+  await expect(page.getByRole('textbox', { name: 'Name of the workflow' })).toHaveValue('Support triage')
+  const other = await (await browser.newContext()).newPage()
+  await enter(other, server, email)
+  await other.goto(`${server.url}/workflows/${w.id}`)
+  await expect(other.getByRole('textbox', { name: 'Name of the workflow' })).toHaveValue('Support triage')
+
+  // The first cannot hear of the second's change in time: both are under way.
+  await page.route('**/api/v1/workflows/*', async (route) => {
+    if (route.request().method() === 'PUT') await expect.poll(() => saved).toBe(true)
+    await route.continue()
+  })
+  let saved = false
+  await page.getByRole('textbox', { name: 'Name of the workflow' }).fill('Mine')
+  await other.getByRole('textbox', { name: 'Name of the workflow' }).fill('Theirs')
+  await expect(other.getByText('Saved', { exact: true })).toBeVisible()
+  await expect.poll(async () => (await caller.call<{ name: string }>('GET', `/workflows/${w.id}`)).name).toBe('Theirs')
+  saved = true
+  const conflict = page.getByRole('dialog', { name: 'Somebody else has saved this workflow' })
+  await expect(conflict.getByRole('region', { name: 'Yours' }).getByText('Mine')).toBeVisible()
+  await expect(conflict.getByRole('region', { name: 'Theirs' }).getByText('Theirs', { exact: true }).last()).toBeVisible()
+  await conflict.getByRole('button', { name: 'Save mine over it' }).click()
+  await expect.poll(async () => (await caller.call<{ name: string }>('GET', `/workflows/${w.id}`)).name).toBe('Mine')
+  const versions = await caller.call<{ total: number }>('GET', `/workflows/${w.id}/versions`)
+  expect(versions.total).toBe(3)
+  // The other one, who has nothing unsaved, sees the newest by itself.
+  await expect(other.getByRole('textbox', { name: 'Name of the workflow' })).toHaveValue('Mine')
+  await other.context().close()
+})
+
+test('a run that is watched while the server is killed shows every event once', async ({ page, server, email, caller }) => {
+  const steps = Array.from({ length: 6 }, (_, i) => i)
+  const w = await caller.call('POST', '/workflows', {
+    name: 'Long',
+    nodes: [
+      { id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } },
+      ...steps.flatMap((i) => [
+        { id: `log${i}`, kind: 'log', config: { message: `line ${i}` }, position: { x: 256 * (2 * i + 1), y: 0 } },
+        { id: `wait${i}`, kind: 'wait', config: { seconds: 1 }, position: { x: 256 * (2 * i + 2), y: 0 } },
+      ]),
+    ],
+    connections: steps.flatMap((i) => [
+      { source: i ? `wait${i - 1}` : 'start', target: `log${i}` },
+      { source: `log${i}`, target: `wait${i}` },
+    ]),
+  })
+  await enter(page, server, email)
+  const x = await caller.call('POST', '/executions', { workflow_id: w.id })
+  await page.goto(`${server.url}/executions/${x.id}`)
+  await page.getByRole('tab', { name: /Logs/ }).click()
+  await expect(page.getByText('line 1')).toBeVisible()
+  await server.kill()
+  await expect(page.getByText('Reconnecting to the server…')).toBeVisible()
+  await server.start()
+  await expect(page.getByRole('status').getByText('Completed')).toBeVisible({ timeout: 45_000 })
+  await expect(page.getByText('Reconnecting to the server…')).toBeHidden()
+  const lines = await page.getByRole('log').getByText(/^line \d$/).allTextContents()
+  expect(lines).toEqual(steps.map((i) => `line ${i}`))
+  const { items } = await caller.call<{ items: unknown[] }>('GET', `/executions/${x.id}/logs?limit=100`)
+  expect(items).toHaveLength(lines.length)
+})
+
+test('a workflow of three nodes is built and run with the keyboard alone', async ({ page, server, email }) => {
+  await enter(page, server, email)
+  await page.goto(server.url)
+  await expect(page.getByRole('navigation', { name: 'Pages' })).toBeVisible()
+  const keys = page.keyboard
+  await keys.press('g')
+  await keys.press('w')
+  await expect(page.getByRole('heading', { name: 'Workflows', exact: true })).toBeVisible()
+  await keys.press('n')
+  await expect(page.getByRole('textbox', { name: 'Name of the workflow' })).toBeVisible()
+  for (const kind of ['Set', 'Log']) {
+    if (kind === 'Set') await keys.press('j') // the start, chosen
+    await keys.press('a')
+    await expect(page.getByRole('combobox', { name: 'Search nodes' })).toBeFocused()
+    await keys.type(kind)
+    await keys.press('Enter')
+    await expect(page.getByRole('complementary', { name: kind, exact: true })).toBeVisible()
+  }
+  await keys.press('e')
+  await expect(page.getByLabel('Message')).toBeFocused()
+  await keys.type('done by hand')
+  await expect(page.getByText('Saved', { exact: true })).toBeVisible()
+  await expect(page.getByText('No problems')).toBeVisible()
+  await keys.press('ControlOrMeta+Enter')
+  await expect(page.getByRole('dialog', { name: 'Run this workflow' })).toBeVisible()
+  // The data is empty as it should be: from its field to Start.
+  const start = page.getByRole('button', { name: 'Start', exact: true })
+  for (let i = 0; i < 8 && !(await start.evaluate((e) => e === document.activeElement)); i++) await keys.press('Tab')
+  await keys.press('Enter')
+  const run = page.getByRole('region', { name: 'Running' })
+  await expect(run.getByText('Completed')).toBeVisible()
+  await expect(run.getByText('3/3')).toBeVisible()
+})
+
+test('what is done can be undone, copied and deleted with a way back', async ({ page, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows/import', example('code-review'), 'application/yaml')
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows/${w.id}`)
+  const nodes = page.locator('.react-flow__node')
+  await expect(nodes).toHaveCount(6)
+  await page.keyboard.press('ControlOrMeta+a')
+  await page.keyboard.press('ControlOrMeta+c')
+  await page.keyboard.press('ControlOrMeta+v')
+  await expect(nodes).toHaveCount(12)
+  await page.keyboard.press('Delete')
+  await expect(nodes).toHaveCount(6)
+  await page.keyboard.press('ControlOrMeta+z')
+  await expect(nodes).toHaveCount(12)
+  await page.keyboard.press('ControlOrMeta+z')
+  await expect(nodes).toHaveCount(6)
+  await page.keyboard.press('ControlOrMeta+Shift+z')
+  await expect(nodes).toHaveCount(12)
+
+  await page.goto(`${server.url}/workflows`)
+  await page.getByRole('button', { name: 'More actions for Code review' }).click()
+  await page.getByRole('menuitem', { name: 'Delete' }).click()
+  await expect(page.getByRole('link', { name: 'Code review' })).toBeHidden()
+  await page.getByRole('button', { name: 'Undo' }).click()
+  await expect(page.getByRole('link', { name: 'Code review' })).toBeVisible()
+})
+
+test('an older version is compared with, and comes back', async ({ page, server, email, caller }) => {
+  const w = await caller.call<{ id: string; nodes: object[]; connections: object[] }>('POST', '/workflows', { name: 'Versions', nodes: [{ id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } }], connections: [] })
+  await caller.call('PUT', `/workflows/${w.id}`, { nodes: [{ id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } }, { id: 'added', kind: 'set', title: 'Added', position: { x: 256, y: 0 } }], connections: [{ source: 'start', target: 'added' }] })
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows/${w.id}`)
+  await page.getByRole('button', { name: 'Versions' }).click()
+  await page.getByRole('button', { name: /^Version 1/ }).click()
+  await expect(page.locator('.react-flow__node', { hasText: 'Added' }).getByText('New')).toBeVisible()
+  await page.getByRole('button', { name: 'Restore this version' }).click()
+  await expect(page.locator('.react-flow__node')).toHaveCount(1)
+  await expect(page.getByText('Saved', { exact: true })).toBeVisible()
+  await page.getByRole('button', { name: 'Publish' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Publish' }).click()
+  await expect(page.getByText('Published', { exact: true })).toBeVisible()
+})

@@ -1,0 +1,149 @@
+import AxeBuilder from '@axe-core/playwright'
+import type { Page } from '@playwright/test'
+import { enter, example, expect, test, type Caller, type Server } from './studio'
+
+/** A workspace with something of everything in it. */
+async function furnish(caller: Caller): Promise<{ workflow: string; run: string; waiting: string }> {
+  const ids = new Map<string, string>()
+  for (const name of ['code-review', 'invoice-extraction', 'nightly-report', 'support-triage', 'research-digest']) ids.set(name, (await caller.call('POST', '/workflows/import', example(name), 'application/yaml')).id)
+  const workflow = ids.get('research-digest') ?? ''
+  await caller.call('POST', '/executions', { workflow_id: workflow, trigger_data: { topic: 'why bicycles stay upright' }, wait: 20 })
+  const run = await caller.call('POST', '/executions', { workflow_id: workflow, trigger_data: { topic: 'how bees decide' }, wait: 20 })
+  const broken = await caller.call('POST', '/workflows', {
+    name: 'Monthly ledger',
+    tags: ['finance'],
+    nodes: [
+      { id: 'start', kind: 'manual-trigger', title: 'Start', position: { x: 0, y: 0 } },
+      { id: 'stop', kind: 'stop', title: 'Check the ledger', config: { status: 'failed', message: 'The ledger of March is missing' }, position: { x: 256, y: 0 } },
+    ],
+    connections: [{ source: 'start', target: 'stop' }],
+  })
+  await caller.call('POST', '/executions', { workflow_id: broken.id, wait: 10 })
+  const ask = await caller.call('POST', '/workflows', {
+    name: 'Publish newsletter',
+    tags: ['marketing'],
+    nodes: [
+      { id: 'start', kind: 'manual-trigger', title: 'Start', position: { x: 0, y: 0 } },
+      { id: 'ok', kind: 'approval', title: 'Chief editor', config: { message: 'May the newsletter of this week go out to 4,200 readers?' }, position: { x: 256, y: 0 } },
+      { id: 'send', kind: 'log', title: 'Send it', config: { message: 'sent' }, position: { x: 512, y: 0 } },
+    ],
+    connections: [
+      { source: 'start', target: 'ok' },
+      { source: 'ok', source_handle: 'approved', target: 'send' },
+    ],
+  })
+  const waiting = await caller.call('POST', '/executions', { workflow_id: ask.id, wait: 1 })
+  return { workflow, run: run.id, waiting: waiting.id }
+}
+
+/** Every page with something to see, by the name of its picture. */
+function visits(server: Server, home: { workflow: string; run: string; waiting: string }): [string, (page: Page) => Promise<void>][] {
+  const at = (path: string, ready: (page: Page) => Promise<void>) => async (page: Page) => {
+    await page.goto(server.url + path)
+    await ready(page)
+  }
+  const heading = (name: string) => (page: Page) => expect(page.getByRole('heading', { name, exact: true })).toBeVisible()
+  return [
+    ['home', at('/', async (page) => expect(page.getByText('May the newsletter of this week')).toBeVisible())],
+    ['workflows', at('/workflows', async (page) => expect(page.getByRole('link', { name: 'Monthly ledger' })).toBeVisible())],
+    ['executions', at('/executions', async (page) => expect(page.getByText('The ledger of March is missing')).toBeVisible())],
+    [
+      'editor',
+      at(`/workflows/${home.workflow}`, async (page) => {
+        await page.locator('.react-flow__node', { hasText: 'Writer' }).click()
+        await expect(page.getByLabel('System prompt')).toBeVisible()
+        await expect(page.getByText('Write a digest on: how bees decide')).toBeVisible()
+      }),
+    ],
+    ['execution', at(`/executions/${home.run}`, async (page) => expect(page.getByRole('table', { name: 'Timeline' })).toBeVisible())],
+    ['approval', at(`/executions/${home.waiting}`, async (page) => expect(page.getByRole('button', { name: 'Approve' })).toBeVisible())],
+    ['settings', at('/settings', heading('Settings'))],
+  ]
+}
+
+async function faults(page: Page): Promise<string[]> {
+  const { violations } = await new AxeBuilder({ page }).analyze()
+  return violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => `${n.target.join(' ')} ${n.any[0]?.message ?? ''}`).join(' | ')}`)
+}
+
+const pictures = process.env['PICTURES']
+
+for (const theme of ['light', 'dark'] as const) {
+  test.describe(theme, () => {
+    test.use({ colorScheme: theme, reducedMotion: 'reduce' })
+
+    test(`no page has a serious fault of accessibility, ${theme}`, async ({ page, server, email, caller }) => {
+      test.setTimeout(120_000)
+      await page.goto(server.url)
+      await expect(page.getByLabel('E-mail address')).toBeVisible()
+      await page.evaluate(() => document.fonts.ready)
+      expect(await faults(page), 'sign-in').toEqual([])
+      if (pictures) await page.screenshot({ path: `${pictures}/sign-in-${theme}.png` })
+      const home = await furnish(caller)
+      await enter(page, server, email)
+      for (const [name, visit] of visits(server, home)) {
+        await visit(page)
+        expect(await faults(page), name).toEqual([])
+        if (pictures) {
+          await page.mouse.move(0, 0)
+          await page.screenshot({ path: `${pictures}/${name}-${theme}.png` })
+        }
+      }
+      await page.keyboard.press('ControlOrMeta+k')
+      await expect(page.getByRole('combobox', { name: 'Find a page, a workflow or an action' })).toBeFocused()
+      expect(await faults(page), 'palette').toEqual([])
+      await page.keyboard.press('Escape')
+      await page.keyboard.press('?')
+      await expect(page.getByRole('dialog', { name: 'Keyboard shortcuts' })).toBeVisible()
+      expect(await faults(page), 'keys').toEqual([])
+    })
+  })
+}
+
+test('the first script is small, and nothing is asked of other servers', async ({ page, server }) => {
+  const hosts = new Set<string>()
+  const refused: string[] = []
+  page.on('request', (r) => hosts.add(new URL(r.url()).host))
+  page.on('console', (m) => m.text().includes('Content Security Policy') && refused.push(m.text()))
+  await page.goto(server.url)
+  await expect(page.getByLabel('E-mail address')).toBeVisible()
+  const size = await page.evaluate(() => performance.getEntriesByType('resource').filter((e) => e.name.endsWith('.js')).reduce((sum, e) => sum + (e as PerformanceResourceTiming).encodedBodySize, 0))
+  expect(size).toBeLessThan(250 * 1024)
+  expect([...hosts]).toEqual([new URL(server.url).host])
+  expect(refused).toEqual([])
+})
+
+test('five hundred nodes open within a second and pan smoothly', async ({ page, server, email, caller }) => {
+  const nodes = Array.from({ length: 500 }, (_, i) => ({ id: `n${i}`, kind: i ? 'set' : 'manual-trigger', title: `Step ${i}`, position: { x: (i % 25) * 256, y: Math.floor(i / 25) * 96 } }))
+  const connections = nodes.slice(1).map((n, i) => ({ source: `n${i}`, target: n.id }))
+  await caller.call('POST', '/workflows', { name: 'Large', nodes, connections })
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows`)
+  await expect(page.getByRole('link', { name: 'Large' })).toBeVisible()
+  const opened = await page.evaluate(async () => {
+    const began = performance.now()
+    ;[...document.querySelectorAll('a')].find((a) => a.textContent === 'Large')?.click()
+    while (document.querySelectorAll('.react-flow__node').length < 500) await new Promise(requestAnimationFrame)
+    return performance.now() - began
+  })
+  await expect(page.locator('.react-flow__node').first()).toBeVisible()
+  const box = await page.locator('.canvas').boundingBox()
+  if (!box) throw new Error('there is no canvas')
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2)
+  const cdp = await page.context().newCDPSession(page)
+  await cdp.send('Performance.enable')
+  // What our own work costs: painting is done without a graphics card here.
+  const work = async () => {
+    const { metrics } = await cdp.send('Performance.getMetrics')
+    return metrics.filter((m) => ['ScriptDuration', 'LayoutDuration', 'RecalcStyleDuration'].includes(m.name)).reduce((sum, m) => sum + m.value * 1000, 0)
+  }
+  await page.mouse.wheel(12, 4)
+  const before = await work()
+  const steps = 25
+  for (let i = 0; i < steps; i++) await page.mouse.wheel(12, 4)
+  const each = ((await work()) - before) / steps
+  console.log(`500 nodes: opened in ${Math.round(opened)} ms, ${each.toFixed(1)} ms of work for each step of panning`)
+  // A second is for a laptop; machines that test are shared.
+  expect(opened).toBeLessThan(4000)
+  expect(each).toBeLessThan(60)
+})
