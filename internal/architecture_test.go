@@ -43,7 +43,7 @@ func mayImport() map[string]string {
 		"execution": "fault access event node schema workspace workflow",
 
 		"engine":    "fault jsonvalue event node expr workflow execution",
-		"agent":     "fault access node llm tool schema expr workspace",
+		"agent":     "fault access node llm tool schema expr workspace usage",
 		"courier":   "fault execution",
 		"retention": "execution",
 		"backup":    "fault",

@@ -14,6 +14,7 @@ import (
 	"agentstudio/internal/node"
 	"agentstudio/internal/schema"
 	"agentstudio/internal/tool"
+	"agentstudio/internal/usage"
 )
 
 // Saved finds saved agents; *Agents of the store is one.
@@ -92,6 +93,7 @@ type Runner struct {
 	models  Models
 	tools   *tool.Catalogue
 	saved   Saved
+	ledger  usage.Sink
 	now     func() time.Time
 	schemas schema.Cache
 }
@@ -100,6 +102,9 @@ type Runner struct {
 type RunnerConfig struct {
 	Saved Saved            // finds saved agents; nil: there are none
 	Now   func() time.Time // the clock; nil: time.Now
+	// Ledger hears of every call of a tool; models tell theirs themselves. nil:
+	// nobody does.
+	Ledger usage.Sink
 }
 
 // NewRunner returns a runner.
@@ -107,7 +112,10 @@ func NewRunner(models Models, tools *tool.Catalogue, cfg RunnerConfig) *Runner {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Runner{models: models, tools: tools, saved: cfg.Saved, now: cfg.Now}
+	if cfg.Ledger == nil {
+		cfg.Ledger = usage.Discard{}
+	}
+	return &Runner{models: models, tools: tools, saved: cfg.Saved, ledger: cfg.Ledger, now: cfg.Now}
 }
 
 // Run answers a prompt as the agent the settings describe, on behalf of a

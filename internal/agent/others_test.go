@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"agentstudio/internal/llm"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/nodetest"
+	"agentstudio/internal/usage"
 )
 
 // asks is a line of a script that calls tools with the arguments given.
@@ -339,4 +341,39 @@ func TestASubAgentThatIsGoneIsNamed(t *testing.T) {
 	wantCode(t, err, "unknown_agent", "nobody")
 	_, err = (&world{}).run(t, nodetest.New(nil), agent.Settings{AgentID: "nobody"})
 	wantCode(t, err, "unknown_agent", "nobody")
+}
+
+// book keeps the records of a test.
+type book struct {
+	mu      sync.Mutex
+	records []usage.Record
+}
+
+func (b *book) Record(_ context.Context, r usage.Record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.records = append(b.records, r)
+}
+
+func TestEveryCallOfAToolIsInTheLedgerWithWhoMadeIt(t *testing.T) {
+	w, s := office(t)
+	lead := agent.Definition{Name: "Lead", SubAgents: s.SubAgents, Script: s.Script}
+	w.agents["lead"] = lead
+	b := &book{}
+	c := node.Call{Host: nodetest.New(nil), WorkspaceID: "w", ExecutionID: "e", APIKeyID: "k"}
+	if _, err := agent.NewRunner(w, w.tools(), agent.RunnerConfig{Saved: w, Ledger: b}).Run(t.Context(), c, agent.Settings{AgentID: "lead"}, []llm.Block{{Type: llm.TextBlock, Text: "do it"}}); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, r := range b.records {
+		got[r.Tool] = fmt.Sprintln(r.Above, r.Agent, r.APIKeyID, r.ExecutionID, r.Outcome)
+	}
+	if len(b.records) != 2 || got["note"] != "[lead] writer k e answered\n" || got["look"] != "[lead writer] helper k e answered\n" {
+		t.Errorf("the ledger holds %v", got)
+	}
+	for _, req := range w.asked {
+		if req.Caller.Agent == "helper" && (!slices.Equal(req.Caller.Above, []string{"lead", "writer"}) || req.Caller.APIKeyID != "k") {
+			t.Errorf("the model was asked for %+v", req.Caller)
+		}
+	}
 }

@@ -198,7 +198,20 @@ func (r *run) request(before int) llm.Request {
 	}
 	return llm.Request{System: system, Messages: messages, Tools: r.specs, MaxTokens: s.MaxTokens, Temperature: s.Temperature,
 		OutputSchema: s.OutputSchema, Script: s.Script, Turn: before,
-		Caller: llm.Caller{UserID: r.call.UserID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID, Agent: s.AgentID}}
+		Caller: llm.Caller{UserID: r.call.UserID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID,
+			Agent: s.AgentID, Above: r.above(), APIKeyID: r.call.APIKeyID}}
+}
+
+// above are the saved agents that called this one, the outermost first.
+func (r *run) above() []string {
+	var ids []string
+	for p := r.parent; p != nil; p = p.parent {
+		if p.settings.AgentID != "" {
+			ids = append(ids, p.settings.AgentID)
+		}
+	}
+	slices.Reverse(ids)
+	return ids
 }
 
 func (r *run) stream(p llm.Part) {

@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"agentstudio/internal/fault"
 	"agentstudio/internal/llm"
 	"agentstudio/internal/node"
 	"agentstudio/internal/tool"
+	"agentstudio/internal/usage"
 )
 
 // maxParallel bounds the tools of one turn that run at the same time.
@@ -154,8 +156,10 @@ func (r *run) do(ctx context.Context, key string, c llm.Block) (outcome, node.Us
 	if err := r.runner.tools.Validate(c.Name, args); err != nil {
 		return refuse(words(err))
 	}
+	began := r.runner.now()
 	result, err := t.Run(ctx, tool.Call{WorkspaceID: r.call.WorkspaceID, UserID: r.call.UserID, ExecutionID: r.call.ExecutionID,
 		NodeID: r.call.NodeID, Key: key, Args: args})
+	r.note(ctx, c.Name, began, result.Usage, err)
 	if err != nil {
 		if fault.As(err) == nil {
 			r.call.Log("error", "the tool "+c.Name+" broke", nil)
@@ -171,6 +175,26 @@ func (r *run) do(ctx context.Context, key string, c llm.Block) (outcome, node.Us
 		result.Text = string(text)
 	}
 	return outcome{Text: result.Text, Value: result.Value}, result.Usage
+}
+
+// note puts a call of a tool into the ledger.
+func (r *run) note(ctx context.Context, name string, began time.Time, u node.Usage, err error) {
+	record := usage.Record{UserID: r.call.UserID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID,
+		Agent: r.settings.AgentID, Above: r.above(), APIKeyID: r.call.APIKeyID, Tool: name, Input: u.Input, Output: u.Output, CacheRead: u.CacheRead, CacheWrite: u.CacheWrite,
+		At: began, Latency: r.runner.now().Sub(began), Outcome: usage.Answered}
+	if !u.CostUnknown {
+		record.CostMicros = &u.CostMicros
+	}
+	if err != nil {
+		record.Outcome, record.ErrorCode = usage.Failed, string(fault.KindOf(err))
+		if f := fault.As(err); f != nil && f.Code != "" {
+			record.ErrorCode = f.Code
+		}
+		if ctx.Err() != nil {
+			record.Outcome = usage.Cancelled
+		}
+	}
+	r.runner.ledger.Record(context.WithoutCancel(ctx), record)
 }
 
 // offered are the names of what the model may call.

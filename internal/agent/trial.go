@@ -65,7 +65,7 @@ func (s *Service) Try(ctx context.Context, by access.Actor, id string, in TrialI
 	ctx, cancel := context.WithTimeoutCause(ctx, maxTrial, fault.New(fault.Timeout, "a trial takes at most %s", maxTrial).WithCode("time_limit"))
 	defer cancel()
 	h := &trialHost{watcher: w, now: s.runner.now, recorded: map[string]bool{}}
-	call := node.Call{Host: h, WorkspaceID: a.WorkspaceID, UserID: by.UserID, NodeTitle: a.Name, Key: "trial/" + s.cfg.NewID()}
+	call := node.Call{Host: h, WorkspaceID: a.WorkspaceID, UserID: by.UserID, APIKeyID: by.APIKeyID, NodeTitle: a.Name, Key: "trial/" + s.cfg.NewID()}
 	began := s.runner.now()
 	out, err := s.runner.Run(ctx, call, settings, []llm.Block{{Type: llm.TextBlock, Text: in.Prompt}})
 	h.mu.Lock()

@@ -27,7 +27,7 @@ func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 	files := blob.New(filepath.Join(a.cfg.DataDir, "files"), maxFile)
 	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer})...)
 	saved := store.NewAgents(a.db)
-	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved})
+	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Ledger: a.usage})
 	a.Agents = agent.NewService(saved, runner, agent.Config{NewID: NewID})
 	return builtin.Deps{
 		HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer,

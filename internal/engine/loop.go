@@ -253,7 +253,7 @@ func (r *run) newChild(t task, c *node.ChildStart) (*execution.New, error) {
 	}
 	x := &execution.New{}
 	x.Execution = execution.Execution{ID: r.engine.cfg.NewID(), WorkspaceID: r.x.WorkspaceID, WorkflowID: c.WorkflowID, WorkflowName: p.Definition.Name,
-		WorkflowVersion: version, UserID: r.x.UserID, Status: execution.Pending, TriggerType: "workflow", StartNode: start.Node.ID,
+		WorkflowVersion: version, UserID: r.x.UserID, APIKeyID: r.x.APIKeyID, Status: execution.Pending, TriggerType: "workflow", StartNode: start.Node.ID,
 		Priority: r.x.Priority, TotalNodes: len(p.Steps), ParentID: r.x.ID, ParentNode: r.program.Steps[t.step].Node.ID,
 		ParentIteration: t.frame.iteration, Depth: r.x.Depth + 1, CreatedAt: r.now(), Epoch: 1, Worker: r.engine.cfg.Worker}
 	x.TriggerData = input.raw

@@ -194,7 +194,7 @@ func (r *run) openShares(ctx context.Context, t task) error {
 		}
 		worker := p.Idlest(workers)
 		r.batch.children = append(r.batch.children, execution.New{For: worker, Definition: own, Execution: execution.Execution{ID: r.shareID(&n.run, p.Opened), WorkspaceID: r.x.WorkspaceID,
-			WorkflowID: r.x.WorkflowID, WorkflowName: r.x.WorkflowName, WorkflowVersion: r.x.WorkflowVersion, UserID: r.x.UserID, Status: execution.Pending,
+			WorkflowID: r.x.WorkflowID, WorkflowName: r.x.WorkflowName, WorkflowVersion: r.x.WorkflowVersion, UserID: r.x.UserID, APIKeyID: r.x.APIKeyID, Status: execution.Pending,
 			TriggerType: execution.TriggerSplit, StartNode: r.x.StartNode, TriggerData: data, Priority: r.x.Priority, TotalNodes: to - from, ParentID: r.x.ID,
 			ParentNode: n.run.NodeID, ParentIteration: t.frame.iteration, Depth: r.x.Depth, CreatedAt: r.now(), Epoch: 1, Worker: r.engine.cfg.Worker,
 			DryRun: r.x.DryRun, Pinned: r.x.Pinned, Lineage: lineage}})

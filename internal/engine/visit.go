@@ -132,7 +132,7 @@ func (r *run) passThrough(t task, s *workflow.Step, n *nodeState) {
 }
 
 func (r *run) callOf(t task, s *workflow.Step, n *nodeState, v *visit) node.Call {
-	c := node.Call{Host: &host{visit: v}, WorkspaceID: r.x.WorkspaceID, UserID: r.x.UserID, WorkflowID: r.x.WorkflowID,
+	c := node.Call{Host: &host{visit: v}, WorkspaceID: r.x.WorkspaceID, UserID: r.x.UserID, APIKeyID: r.x.APIKeyID, WorkflowID: r.x.WorkflowID,
 		WorkflowName: r.x.WorkflowName, ExecutionID: r.x.ID, NodeID: s.Node.ID, NodeTitle: n.run.Title, Iteration: t.frame.iteration,
 		Attempt: n.run.Attempt, Key: r.origin.ID + "/" + s.Node.ID + "/" + t.frame.iteration, Trigger: r.trigger, Depth: r.x.Depth}
 	if n.resume != nil {

@@ -96,6 +96,7 @@ type Execution struct {
 	WorkflowName    string
 	WorkflowVersion int
 	UserID          string // empty when a trigger started it
+	APIKeyID        string // of the key that started it, if one did
 	Status          Status
 	TriggerType     string
 	StartNode       string // id of the trigger node it starts from

@@ -75,7 +75,7 @@ func (s *Service) again(ctx context.Context, by access.Actor, old *Execution, in
 		return nil, err
 	}
 	e := &New{Execution: Execution{ID: s.cfg.NewID(), WorkspaceID: old.WorkspaceID, WorkflowID: old.WorkflowID, WorkflowName: old.WorkflowName,
-		WorkflowVersion: old.WorkflowVersion, UserID: by.UserID, Status: Pending, TriggerType: old.TriggerType, StartNode: old.StartNode,
+		WorkflowVersion: old.WorkflowVersion, UserID: by.UserID, APIKeyID: by.APIKeyID, Status: Pending, TriggerType: old.TriggerType, StartNode: old.StartNode,
 		TriggerData: old.TriggerData, Priority: old.Priority, RetryOf: old.ID, CreatedAt: s.cfg.Now().UTC(),
 		DryRun: old.DryRun, Pinned: old.Pinned, Lineage: &Lineage{}, Epoch: 1, Worker: s.cfg.Leased}}
 	p, err := s.edited(ctx, was, old, in, e)

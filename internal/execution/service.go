@@ -186,7 +186,7 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 		in.ID = s.cfg.NewID()
 	}
 	x := Execution{ID: in.ID, WorkspaceID: in.WorkspaceID, WorkflowID: in.WorkflowID, WorkflowName: p.Definition.Name, WorkflowVersion: version,
-		UserID: by.UserID, Status: Pending, TriggerType: in.TriggerType, StartNode: start.Node.ID, TriggerData: in.TriggerData, Priority: in.Priority,
+		UserID: by.UserID, APIKeyID: by.APIKeyID, Status: Pending, TriggerType: in.TriggerType, StartNode: start.Node.ID, TriggerData: in.TriggerData, Priority: in.Priority,
 		TotalNodes: len(p.Steps), ParentID: in.ParentID, Depth: in.Depth, ScheduledAt: in.ScheduledAt, CreatedAt: s.cfg.Now().UTC(), Epoch: 1, Worker: s.cfg.Leased,
 		DryRun: in.DryRun, Pinned: in.PinnedOutputs}
 	if err := checkDry(p, start, &x); err != nil {

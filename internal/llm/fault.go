@@ -94,6 +94,27 @@ func Broken(ctx context.Context, provider string, begun bool, err error) *fault.
 	return fault.Wrap(fault.Upstream, err, "the answer of %s broke off in the middle", provider).WithCode(StreamCut)
 }
 
+// Counted returns err with what the provider had counted for the attempt.
+func Counted(err error, u Usage) error { return &counted{err, u} }
+
+// CountedOf returns what a provider had counted for an attempt that failed;
+// false: it had not said.
+func CountedOf(err error) (Usage, bool) {
+	var c *counted
+	if !errors.As(err, &c) {
+		return Usage{}, false
+	}
+	return c.usage, true
+}
+
+type counted struct {
+	error
+	usage Usage
+}
+
+// Unwrap returns the error.
+func (c *counted) Unwrap() error { return c.error }
+
 // Transient reports whether an error of Generate may pass by itself. A stream
 // that was cut, or an answer that stalled, after its first part counts too:
 // the caller knows what it has passed on.

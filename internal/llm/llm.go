@@ -94,6 +94,8 @@ type Caller struct {
 	ExecutionID string
 	NodeID      string
 	Agent       string
+	Above       []string // agents that called the agent, the outermost first
+	APIKeyID    string
 }
 
 // PartType says what a Part carries.
@@ -133,6 +135,8 @@ type Usage struct {
 	Output     int64 `json:"output"`
 	CacheRead  int64 `json:"cache_read"`
 	CacheWrite int64 `json:"cache_write"`
+	// Reasoning is the part of Output that was thinking, where the provider says so.
+	Reasoning int64 `json:"reasoning,omitempty"`
 }
 
 // Response is a whole answer.
@@ -177,7 +181,8 @@ type Model interface {
 	// calling goroutine while the answer streams. Cancelling ctx closes the
 	// connection to the provider. Errors are faults: Upstream (with
 	// RetryAfter and one of the Codes of this package), Timeout, Invalid (the
-	// provider refused the request), NotConfigured, Cancelled.
+	// provider refused the request), NotConfigured, Cancelled. What the
+	// provider had counted by then is with the error: see Counted.
 	Generate(ctx context.Context, req Request, onPart func(Part)) (*Response, error)
 }
 

@@ -50,8 +50,11 @@ func (m *meter) Generate(ctx context.Context, req Request, onPart func(Part)) (*
 func (m *meter) record(req Request, response *Response, err error) usage.Record {
 	c := req.Caller
 	r := usage.Record{UserID: c.UserID, WorkspaceID: c.WorkspaceID, WorkflowID: c.WorkflowID, ExecutionID: c.ExecutionID,
-		NodeID: c.NodeID, Agent: c.Agent, Provider: m.provider.Name(), Model: req.Model}
+		NodeID: c.NodeID, Agent: c.Agent, Above: c.Above, APIKeyID: c.APIKeyID, Provider: m.provider.Name(), Model: req.Model}
 	if err != nil {
+		if u, said := CountedOf(err); said {
+			r = counting(r, u, m.prices.Cost(m.provider.Name()+"/"+req.Model, u))
+		}
 		r.Outcome, r.ErrorCode = usage.Failed, string(fault.KindOf(err))
 		if f := fault.As(err); f != nil && f.Code != "" {
 			r.ErrorCode = f.Code
@@ -61,11 +64,15 @@ func (m *meter) record(req Request, response *Response, err error) usage.Record 
 		}
 		return r
 	}
+	r = counting(r, response.Usage, response.CostMicros)
 	r.Outcome = usage.Answered
 	if response.StopReason == Refusal {
 		r.Outcome = usage.Refused
 	}
-	u := response.Usage
-	r.Input, r.Output, r.CacheRead, r.CacheWrite, r.CostMicros = u.Input, u.Output, u.CacheRead, u.CacheWrite, response.CostMicros
+	return r
+}
+
+func counting(r usage.Record, u Usage, cost *int64) usage.Record {
+	r.Input, r.Output, r.CacheRead, r.CacheWrite, r.Reasoning, r.CostMicros = u.Input, u.Output, u.CacheRead, u.CacheWrite, u.Reasoning, cost
 	return r
 }

@@ -212,6 +212,7 @@ type Call struct {
 	WorkspaceID   string
 	WorkspaceSlug string
 	UserID        string // who started the execution; empty for triggers
+	APIKeyID      string // of the key that started it, if one did
 	WorkflowID    string
 	WorkflowName  string
 	ExecutionID   string

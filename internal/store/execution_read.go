@@ -52,13 +52,14 @@ func scanExecution(row scanner) (x *execution.Execution, outputRef string, err e
 type extra struct {
 	Lineage *execution.Lineage         `json:"lineage,omitempty"`
 	Pinned  map[string]json.RawMessage `json:"pinned,omitempty"`
+	Key     string                     `json:"api_key_id,omitempty"`
 }
 
 func extraOf(x *execution.Execution) string {
-	if x.Lineage == nil && len(x.Pinned) == 0 {
+	if x.Lineage == nil && len(x.Pinned) == 0 && x.APIKeyID == "" {
 		return ""
 	}
-	return jsonText(extra{x.Lineage, x.Pinned})
+	return jsonText(extra{x.Lineage, x.Pinned, x.APIKeyID})
 }
 
 func readExtra(text string, x *execution.Execution) error {
@@ -67,7 +68,7 @@ func readExtra(text string, x *execution.Execution) error {
 	}
 	var e extra
 	err := parseJSON(text, &e)
-	x.Lineage, x.Pinned = e.Lineage, e.Pinned
+	x.Lineage, x.Pinned, x.APIKeyID = e.Lineage, e.Pinned, e.Key
 	return err
 }
 

@@ -25,6 +25,7 @@ func TestUsageIsKeptOnceAndPerWorkspace(t *testing.T) {
 		last := &batch[69]
 		last.UserID, last.WorkflowID, last.ExecutionID, last.NodeID, last.Agent, last.Provider = "p", "f", "e", "n", "a", "anthropic"
 		last.Input, last.Output, last.CacheRead, last.CacheWrite, last.CostMicros = 1, 2, 3, 4, &cost
+		last.Tool, last.Above, last.APIKeyID, last.Reasoning = "t", []string{"x", "y"}, "k", 1
 		last.Latency, last.FirstToken, last.Outcome, last.ErrorCode = 1500*time.Millisecond, 200*time.Millisecond, usage.Failed, "overloaded"
 		other := usage.Record{WorkspaceID: "w2", Outcome: usage.Answered, At: start}
 		for _, b := range [][]usage.Record{nil, batch, batch, {other}} {

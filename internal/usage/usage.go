@@ -1,5 +1,5 @@
-// Package usage records what the calls to models cost: one record per call,
-// whatever became of it.
+// Package usage records what the calls to models and tools cost: one record
+// per call, whatever became of it.
 package usage
 
 import (
@@ -18,7 +18,7 @@ const (
 	Cancelled Outcome = "cancelled" // the caller did not want the answer any more
 )
 
-// Record is one call to a model.
+// Record is one call to a model, or, with a Tool, to a tool.
 type Record struct {
 	ID          string // made by the sink when empty
 	UserID      string
@@ -26,11 +26,15 @@ type Record struct {
 	WorkflowID  string
 	ExecutionID string
 	NodeID      string
-	Agent       string
+	Agent       string   // id of the saved agent
+	Above       []string // ids of the agents that called it, the outermost first
+	APIKeyID    string   // of the key that started it; empty for people and triggers
+	Tool        string
 	Provider    string
 	Model       string // without the provider
 	Input       int64  // tokens; without what was read from or written to the cache
 	Output      int64
+	Reasoning   int64 // the part of Output that was thinking, where the provider says so
 	CacheRead   int64
 	CacheWrite  int64
 	CostMicros  *int64 // micro-dollars; nil when no price is known

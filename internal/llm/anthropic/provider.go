@@ -95,19 +95,19 @@ func (p *Provider) Generate(ctx context.Context, req llm.Request, onPart func(ll
 	a := answer{onPart: onPart}
 	for !a.done && stream.Next() {
 		if err := a.take(stream.Current()); err != nil {
-			return nil, err
+			return nil, a.counted(err)
 		}
 	}
 	if a.done || stream.Err() == nil && a.stop != "" {
 		return a.response(name + "/" + req.Model), nil
 	}
 	if err := stream.Err(); err != nil {
-		return nil, failure(ctx, begun, err)
+		return nil, a.counted(failure(ctx, begun, err))
 	}
 	if !a.begun && !watch.streamed() {
 		return nil, fault.New(fault.Upstream, "%s sent an answer that cannot be read", title).WithCode(llm.BadResponse)
 	}
-	return nil, llm.Broken(ctx, title, begun, io.ErrUnexpectedEOF)
+	return nil, a.counted(llm.Broken(ctx, title, begun, io.ErrUnexpectedEOF))
 }
 
 // failure returns the fault for an error of the SDK.

@@ -136,6 +136,14 @@ func (a *answer) pass(p llm.Part) {
 	}
 }
 
+// counted puts what the API had counted when the answer broke off to the error.
+func (a *answer) counted(err error) error {
+	if !a.inputKnown {
+		return err
+	}
+	return llm.Counted(err, a.usage)
+}
+
 // response returns the whole answer.
 func (a *answer) response(model string) *llm.Response {
 	r := &llm.Response{Model: model, Message: llm.Message{Role: llm.Assistant}, Usage: a.usage}

@@ -16,6 +16,8 @@ import (
 	"agentstudio/internal/fault"
 	"agentstudio/internal/llm"
 	"agentstudio/internal/llm/anthropic"
+	"agentstudio/internal/llm/llmtest"
+	"agentstudio/internal/usage"
 )
 
 // answering returns a provider whose API answers every request with a text.
@@ -200,3 +202,23 @@ func TestASlowListenerIsNotTakenForSilence(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatACutAnswerCostIsInTheLedger(t *testing.T) {
+	p, _ := stand(t, llmtest.Reply{Text: []string{"so", " far"}, Usage: llm.Usage{Input: 30, Output: 9, CacheRead: 5}, CutAfter: true})
+	seen := &ledger{}
+	prices, err := llm.DefaultPrices([]byte(`{"models":{"anthropic/m":{"input":2,"output":10,"cache_read":1}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = llm.Meter(p, seen, prices, nil).Generate(t.Context(), llm.Request{Model: "m", Messages: []llm.Message{llm.Text(llm.User, "x")}}, nil)
+	if err == nil || len(seen.records) != 1 {
+		t.Fatalf("got %v and %v", err, seen.records)
+	}
+	if r := seen.records[0]; r.Outcome != usage.Failed || r.Input != 30 || r.Output != 1 || r.CacheRead != 5 || r.CostMicros == nil || *r.CostMicros != 75 {
+		t.Errorf("the ledger holds %+v: not what the API had counted", r)
+	}
+}
+
+type ledger struct{ records []usage.Record }
+
+func (l *ledger) Record(_ context.Context, r usage.Record) { l.records = append(l.records, r) }

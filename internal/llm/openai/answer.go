@@ -169,6 +169,7 @@ func usageOf(u sdk.CompletionUsage) *llm.Usage {
 	out := &llm.Usage{Output: u.CompletionTokens, CacheRead: u.PromptTokensDetails.CachedTokens, CacheWrite: u.PromptTokensDetails.CacheWriteTokens}
 	out.Input = max(0, u.PromptTokens-out.CacheRead-out.CacheWrite)
 	out.Output = max(out.Output, u.TotalTokens-u.PromptTokens)
+	out.Reasoning = min(u.CompletionTokensDetails.ReasoningTokens, out.Output)
 	return out
 }
 

@@ -136,7 +136,10 @@ func (p *Provider) Generate(ctx context.Context, req llm.Request, onPart func(ll
 	defer response.Body.Close()
 	a := &answer{turn: len(req.Messages), onPart: onPart}
 	if err := p.read(ctx, response, a); err != nil {
-		return nil, err
+		if a.usage == nil {
+			return nil, err
+		}
+		return nil, llm.Counted(err, *a.usage)
 	}
 	w.drain()
 	return a.response(p.cfg.Name + "/" + req.Model), nil
