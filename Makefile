@@ -63,6 +63,10 @@ test-web: web/node_modules/.package-lock.json ## the web studio's unit tests
 e2e: build ## the built binary in a real browser (Chromium), on a throw-away data directory
 	cd web && npx playwright test
 
+.PHONY: pictures
+pictures: build ## take the pictures of the guide anew
+	cd web && PICTURES=../docs/images npx playwright test pages.spec.ts -g serious
+
 .PHONY: lint
 lint: $(GOLANGCI) lint-web ## formatting, vet and the linters of .golangci.yml; the types of the web studio
 	$(GOLANGCI) run ./...

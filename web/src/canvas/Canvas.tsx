@@ -70,6 +70,7 @@ export function Canvas(props: CanvasProps) {
   // Hundreds of nodes are not drawn twice while they move.
   const many = graph.nodes.length > 200
   const [panning, setPanning] = useState(false)
+  const rested = useRef<ReturnType<typeof setTimeout>>(undefined)
 
   const nodes = useMemo(() => {
     const next = new Map<string, CardData>()
@@ -236,8 +237,14 @@ export function Canvas(props: CanvasProps) {
         minZoom={0.1}
         maxZoom={2}
         onlyRenderVisibleElements={graph.nodes.length > 1000}
-        onMoveStart={() => many && setPanning(true)}
-        onMoveEnd={() => many && setPanning(false)}
+        onMoveStart={() => {
+          clearTimeout(rested.current)
+          if (many) setPanning(true)
+        }}
+        onMoveEnd={() => {
+          clearTimeout(rested.current)
+          if (many) rested.current = setTimeout(() => setPanning(false), 800)
+        }}
         proOptions={{ hideAttribution: true }}
         panOnScroll
         zoomOnDoubleClick={false}
