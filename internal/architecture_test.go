@@ -35,7 +35,7 @@ func mayImport() map[string]string {
 		"expr":      "fault",
 		"workspace": "fault access",
 		"account":   "fault access",
-		"usage":     "",
+		"usage":     "fault access event workspace",
 		"limit":     "",
 		"signature": "",
 		"schedule":  "fault node",

@@ -18,6 +18,7 @@ import (
 	"agentstudio/internal/execution"
 	"agentstudio/internal/limit"
 	"agentstudio/internal/node"
+	"agentstudio/internal/usage"
 	"agentstudio/internal/workflow"
 	"agentstudio/internal/workspace"
 
@@ -60,6 +61,7 @@ type Services struct {
 	Workspaces  *workspace.Service
 	Workflows   *workflow.Service
 	Agents      *agent.Service
+	Budgets     *usage.Service
 	Executions  *execution.Service
 	Kinds       *node.Kinds
 	Codec       *workflow.Codec
@@ -205,6 +207,7 @@ func (s *Server) routes() {
 	s.scheduleRoutes()
 	s.agentRoutes()
 	s.agentTrialRoutes()
+	s.budgetRoutes()
 	s.catalogueRoutes()
 	s.executionRoutes()
 	s.approvalRoutes()

@@ -164,6 +164,10 @@ func (t table) request(route string, a asker) (ask, bool) {
 }
 
 func (t table) agentRequest(route string) (ask, bool) {
+	budget := func() string {
+		of := t.s.agent(t.w.owner.token, t.w.id, `"name":"A"`)
+		return "/budgets/" + t.s.do("POST", "/budgets", t.w.owner.token, map[string]any{"workspace_id": t.w.id, "scope": "agent", "target_id": of, "period": "day", "max_tokens": 1000000}).expect(201).text("id")
+	}
 	agent := func() string { return "/agents/" + t.s.agent(t.w.owner.token, t.w.id, `"name":"A"`) }
 	switch route {
 	case "/agents GET":
@@ -172,6 +176,15 @@ func (t table) agentRequest(route string) (ask, bool) {
 		return ask{path: "/agents", body: with(`{"name":"A"}`, "workspace_id", t.w.id)}, true
 	case "/agents/{id} PUT", "/agents/{id} PATCH":
 		return ask{path: agent(), body: `{"description":"d"}`}, true
+	case "/budgets GET":
+		return ask{path: "/budgets?workspace_id=" + t.w.id}, true
+	case "/budgets POST":
+		of := t.s.agent(t.w.owner.token, t.w.id, `"name":"A"`)
+		return ask{path: "/budgets", body: map[string]any{"workspace_id": t.w.id, "scope": "agent", "target_id": of, "period": "day", "max_tokens": 1000000}}, true
+	case "/budgets/{id} PATCH":
+		return ask{path: budget(), body: `{"max_tokens":5}`}, true
+	case "/budgets/{id} GET", "/budgets/{id} DELETE":
+		return ask{path: budget()}, true
 	case "/agents/{id}/test POST":
 		return ask{path: agent() + "/test", body: `{"input":"Hello"}`}, true
 	}

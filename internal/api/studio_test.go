@@ -28,6 +28,7 @@ import (
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/store"
 	"agentstudio/internal/store/storetest"
+	"agentstudio/internal/usage"
 	"agentstudio/internal/workflow"
 	"agentstudio/internal/workspace"
 
@@ -68,7 +69,8 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 	t.Helper()
 	s := &studio{t: t, db: db, bus: memory.New(opts.queue), mail: &mailbox{letters: map[string][]string{}}, clock: &clock{}, log: &lines{}, secrets: map[string]string{}}
 	quiet := slog.New(slog.DiscardHandler)
-	runner, saved := agents(db)
+	budgets := usage.NewService(store.NewUsage(db), s.bus, usage.Config{NewID: newID, Now: s.clock.now})
+	runner, saved := agents(db, budgets)
 	kinds := node.NewKinds(append(builtin.Kinds(builtin.Deps{Agent: runner}), gateKind(s))...)
 	runs := store.NewExecutions(db, nil, time.Now)
 	flows := store.NewWorkflows(db, kinds)
@@ -90,6 +92,7 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 		Accounts:    accounts,
 		Workspaces:  workspace.NewService(store.NewWorkspaces(db), s.mail, workspace.Config{PublicURL: "http://studio.test", Now: s.clock.now}),
 		Workflows:   workflow.NewService(flows, kinds, library, s.bus, workflow.Config{NewID: newID, Now: s.clock.now, Agents: saved}),
+		Budgets:     budgets,
 		Agents:      agent.NewService(saved, runner, agent.Config{NewID: newID, Now: s.clock.now}),
 		Executions:  execution.NewService(runs, library, disp, s.bus, execution.Config{NewID: newID, Leased: "local"}),
 		Links:       links,

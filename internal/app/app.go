@@ -30,6 +30,7 @@ import (
 	"agentstudio/internal/store"
 	"agentstudio/internal/tool"
 	"agentstudio/internal/trigger"
+	"agentstudio/internal/usage"
 	"agentstudio/internal/workflow"
 	"agentstudio/internal/workspace"
 
@@ -62,6 +63,7 @@ type App struct {
 	Workspaces *workspace.Service
 	Workflows  *workflow.Service
 	Agents     *agent.Service
+	Budgets    *usage.Service
 	Executions *execution.Service
 	Kinds      *node.Kinds
 	Tools      *tool.Catalogue
@@ -146,7 +148,8 @@ func (a *App) wire(secrets [][]byte) error {
 	}
 	a.outside = web
 	a.usage = newUsageWriter(store.NewUsage(a.db), a.opts.Log)
-	if a.Models, err = models(a.cfg, a.metrics.Sink(a.usage), web); err != nil {
+	a.Budgets = usage.NewService(store.NewUsage(a.db), a.Bus, usage.Config{NewID: NewID})
+	if a.Models, err = models(a.cfg, a.metrics.Sink(a.usage), counted{a.Budgets, a.metrics.Sink(usage.Discard{})}, web); err != nil {
 		return err
 	}
 	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)

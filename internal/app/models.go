@@ -15,7 +15,7 @@ import (
 )
 
 // models makes the registry of the model providers that are configured.
-func models(cfg config.Config, sink usage.Sink, web *outbound.Client) (*llm.Registry, error) {
+func models(cfg config.Config, sink usage.Sink, gate llm.Gate, web *outbound.Client) (*llm.Registry, error) {
 	var overrides [][]byte
 	if cfg.ModelPrices != "" {
 		text, err := os.ReadFile(cfg.ModelPrices)
@@ -33,7 +33,7 @@ func models(cfg config.Config, sink usage.Sink, web *outbound.Client) (*llm.Regi
 		return nil, err
 	}
 	decorate := func(p llm.Provider) llm.Model {
-		return llm.Retry(llm.Meter(paced{p, web}, sink, prices, nil), llm.RetryConfig{})
+		return llm.Retry(llm.Meter(paced{p, web}, sink, prices, llm.MeterConfig{Gate: gate}), llm.RetryConfig{})
 	}
 	return llm.NewRegistry(llm.Config{Default: cfg.DefaultAIModel, Decorate: decorate}, providers...), nil
 }

@@ -108,3 +108,18 @@ func (w *usageWriter) write(batch []usage.Record) error {
 	defer cancel()
 	return w.store.Add(ctx, batch)
 }
+
+// counted is a gate whose settled calls the metrics hear of too.
+type counted struct {
+	*usage.Service
+	metrics usage.Sink
+}
+
+// Settle implements llm.Gate.
+func (c counted) Settle(ctx context.Context, id string, r usage.Record) error {
+	err := c.Service.Settle(ctx, id, r)
+	if err == nil {
+		c.metrics.Record(ctx, r)
+	}
+	return err
+}

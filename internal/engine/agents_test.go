@@ -74,7 +74,10 @@ type markArgs struct {
 	N int `json:"n" jsonschema:"required"`
 }
 
-func (c *crew) runner() *agent.Runner {
+func (c *crew) runner() *agent.Runner { return c.with(c) }
+
+// with returns the runner of the crew whose models are others.
+func (c *crew) with(models agent.Models) *agent.Runner {
 	mark := tool.Define(tool.Spec{Name: "mark", Title: "Mark", Effect: true}, func(ctx context.Context, call tool.Call, _ markArgs) (tool.Result, error) {
 		if err := rest(ctx); err != nil {
 			return tool.Result{}, err
@@ -84,7 +87,7 @@ func (c *crew) runner() *agent.Runner {
 		c.ran[call.Key]++
 		return tool.Result{Value: "marked"}, nil
 	})
-	return agent.NewRunner(c, tool.NewCatalogue(mark), agent.RunnerConfig{Saved: c})
+	return agent.NewRunner(models, tool.NewCatalogue(mark), agent.RunnerConfig{Saved: c})
 }
 
 // TestKilledAgentsGoOnAtTheirTurn stops the engine at random moments, without

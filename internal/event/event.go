@@ -17,6 +17,7 @@ const (
 	Log             = "log"
 	WorkflowUpdate  = "workflow_update"
 	Activity        = "activity"
+	Budget          = "budget"
 	// Session asks whoever follows for a user to look whether the session is
 	// still alive. It goes to no client.
 	Session = "session"

@@ -184,7 +184,7 @@ func TestEveryCallIsMeteredWhateverBecomesOfIt(t *testing.T) {
 	_, p, _ := studio()
 	p.outcomes = []outcome{{parts: 2, usage: llm.Usage{Input: 100, Output: 10, CacheRead: 10}}, {err: upstream(llm.Overloaded)}, {err: fault.New(fault.Cancelled, "no")}}
 	l := &ledger{}
-	m := llm.Meter(p, l, prices, tick)
+	m := llm.Meter(p, l, prices, llm.MeterConfig{Now: tick})
 	for range 3 { // the outcomes are judged by their records
 		_, _ = m.Generate(context.Background(), llm.Request{Model: "sonnet", Caller: llm.Caller{WorkspaceID: "w1"}}, nil)
 	}

@@ -38,13 +38,17 @@ func (s *Usage) Add(ctx context.Context, records []usage.Record) error {
 			}
 			u.ID = id.String()
 		}
-		r.add(u.ID, u.WorkspaceID, u.UserID, u.WorkflowID, u.ExecutionID, u.NodeID, u.Agent, u.Provider, u.Model,
-			u.Input, u.Output, u.CacheRead, u.CacheWrite, u.CostMicros, u.Latency.Milliseconds(), u.FirstToken.Milliseconds(),
-			string(u.Outcome), u.ErrorCode, ms(u.At), u.Tool, agentsPath(u), u.APIKeyID, u.Reasoning)
+		addUsage(&r, u)
 	}
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		return newBulkWriter(s.db).begin(tx).insert(ctx, &r)
 	})
+}
+
+func addUsage(r *rows, u usage.Record) {
+	r.add(u.ID, u.WorkspaceID, u.UserID, u.WorkflowID, u.ExecutionID, u.NodeID, u.Agent, u.Provider, u.Model,
+		u.Input, u.Output, u.CacheRead, u.CacheWrite, u.CostMicros, u.Latency.Milliseconds(), u.FirstToken.Milliseconds(),
+		string(u.Outcome), u.ErrorCode, ms(u.At), u.Tool, agentsPath(u), u.APIKeyID, u.Reasoning)
 }
 
 // List returns the workspace's records since a time, newest first, at most limit.

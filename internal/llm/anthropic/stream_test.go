@@ -210,7 +210,7 @@ func TestWhatACutAnswerCostIsInTheLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = llm.Meter(p, seen, prices, nil).Generate(t.Context(), llm.Request{Model: "m", Messages: []llm.Message{llm.Text(llm.User, "x")}}, nil)
+	_, err = llm.Meter(p, seen, prices, llm.MeterConfig{}).Generate(t.Context(), llm.Request{Model: "m", Messages: []llm.Message{llm.Text(llm.User, "x")}}, nil)
 	if err == nil || len(seen.records) != 1 {
 		t.Fatalf("got %v and %v", err, seen.records)
 	}

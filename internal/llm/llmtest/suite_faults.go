@@ -188,7 +188,7 @@ func (s suite) meterPrices(t *testing.T) {
 		want = 12_643 // and 45×3.75
 	}
 	seen := &sink{}
-	m := llm.Meter(p, seen, prices, nil)
+	m := llm.Meter(p, seen, prices, llm.MeterConfig{})
 	req := s.ask()
 	req.Caller = llm.Caller{UserID: "user-1", ExecutionID: "run-1"}
 	r, _, err := generate(t, m, req)
@@ -208,7 +208,7 @@ func (s suite) meterPrices(t *testing.T) {
 func (s suite) meterRecordsFailures(t *testing.T) {
 	p, _ := s.stand(t, Reply{Status: 529}, Reply{Text: []string{"No."}, Stop: llm.Refusal})
 	seen := &sink{}
-	m := llm.Meter(p, seen, nil, nil)
+	m := llm.Meter(p, seen, nil, llm.MeterConfig{})
 	for range 2 {
 		_, _, _ = generate(t, m, s.ask()) // what became of it is in the records
 	}
