@@ -75,6 +75,11 @@ export class Caller {
     if (!answer.ok) throw new Error(`${method} ${path}: ${text}`)
     return (text ? JSON.parse(text) : undefined) as T
   }
+
+  /** What a stream of server-sent events says until its end. */
+  async stream(path: string): Promise<string> {
+    return (await fetch(`${this.url}/api/v1${path}`, { headers: { authorization: `Bearer ${this.token}`, accept: 'text/event-stream' } })).text()
+  }
 }
 
 let people = 0
