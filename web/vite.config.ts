@@ -17,6 +17,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700,
   },
-  server: { proxy: { '/api': { target: server, ws: true } } },
+  server: { fs: { allow: ['..'] }, proxy: { '/api': { target: server, ws: true } } }, // the templates lie in examples/
   test: { include: ['src/**/*.test.ts', 'src/**/*.test.tsx'] },
 })

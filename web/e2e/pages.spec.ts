@@ -147,3 +147,35 @@ test('five hundred nodes open within a second and pan smoothly', async ({ page, 
   expect(opened).toBeLessThan(4000)
   expect(each).toBeLessThan(60)
 })
+
+test('a log of thousands of lines is whole, and scrolls', async ({ page, server, email, caller }) => {
+  test.setTimeout(120_000)
+  const w = await caller.call('POST', '/workflows', {
+    name: 'Chatty',
+    nodes: [
+      { id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } },
+      { id: 'each', kind: 'loop', config: { items: '{{ 1..10000 }}', parallel: 50 }, position: { x: 256, y: 0 } },
+      { id: 'say', kind: 'log', parent_id: 'each', config: { message: 'line {{ item }}' }, position: { x: 20, y: 60 } },
+    ],
+    connections: [{ source: 'start', target: 'each' }],
+  })
+  await enter(page, server, email)
+  const x = await caller.call('POST', '/executions', { workflow_id: w.id })
+  await page.goto(`${server.url}/executions/${x.id}`)
+  await expect(page.getByRole('status').getByText('Completed')).toBeVisible({ timeout: 90_000 })
+  await page.getByRole('tab', { name: /Logs/ }).click()
+  // As many as are kept: of lines that come faster than they are written, the engine keeps a thousand at a time.
+  const kept = (await caller.stream(`/executions/${x.id}/logs`)).match(/^data:/gm)?.length ?? 0
+  expect(kept).toBeGreaterThan(5000)
+  await expect(page.getByText(`${kept.toLocaleString('en-US')} lines`)).toBeVisible()
+  const log = page.getByRole('log')
+  expect(await log.locator('.log-line').count()).toBeLessThan(120)
+  const first = await log.locator('.log-line').first().textContent()
+  await log.evaluate((e) => e.scrollTo(0, 0))
+  await expect(log.locator('.log-line').first()).not.toHaveText(first ?? '')
+  // From the end back to the beginning in steps: what is drawn never grows.
+  for (let i = 0; i < 10; i++) {
+    await log.evaluate((e, part) => e.scrollTo(0, e.scrollHeight * part), i / 10)
+    expect(await log.locator('.log-line').count()).toBeLessThan(120)
+  }
+})

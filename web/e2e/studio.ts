@@ -15,11 +15,13 @@ export class Server {
   private process: ChildProcess | undefined
   private log = ''
 
+  constructor(private settings: Record<string, string> = {}) {}
+
   async start(): Promise<void> {
     this.port ||= await freePort()
     this.url = `http://127.0.0.1:${this.port}`
     const off = { STUDIO_LIMIT_ANONYMOUS: 'off', STUDIO_LIMIT_CODE_IP: 'off', STUDIO_LIMIT_CODE_ADDRESS: 'off', STUDIO_LIMIT_VERIFY: 'off' }
-    const env = { PATH: process.env['PATH'] ?? '', HOME: this.dir, ...off }
+    const env = { PATH: process.env['PATH'] ?? '', HOME: this.dir, ...off, ...this.settings }
     this.process = spawn(binary, ['serve', '--addr', `127.0.0.1:${this.port}`, '--data-dir', join(this.dir, 'data')], { env, stdio: ['ignore', 'pipe', 'pipe'] })
     const hear = (chunk: Buffer) => void (this.log += chunk.toString())
     this.process.stdout?.on('data', hear)
@@ -72,6 +74,11 @@ export class Caller {
     const text = await answer.text()
     if (!answer.ok) throw new Error(`${method} ${path}: ${text}`)
     return (text ? JSON.parse(text) : undefined) as T
+  }
+
+  /** What a stream of server-sent events says until its end. */
+  async stream(path: string): Promise<string> {
+    return (await fetch(`${this.url}/api/v1${path}`, { headers: { authorization: `Bearer ${this.token}`, accept: 'text/event-stream' } })).text()
   }
 }
 

@@ -35,11 +35,12 @@ export default function WorkflowsPage() {
 
   const add = () => create.mutate(t.workflows.untitled, { onSuccess: (w) => navigate(`/workflows/${w.id}`), onError: toastError })
   const read = async (files: FileList | null) => {
-    for (const f of files ?? []) {
+    const list = [...(files ?? [])] // the field is emptied meanwhile
+    for (const f of list) {
       bring.mutate(await f.text(), {
         onSuccess: (w) => {
           toast(t.workflows.imported(w.name))
-          if (files?.length === 1) navigate(`/workflows/${w.id}`)
+          if (list.length === 1) navigate(`/workflows/${w.id}`)
         },
         onError: toastError,
       })
