@@ -53,6 +53,24 @@ type Model struct {
 	Provider   string `json:"provider"`
 	Title      string `json:"title"`
 	Configured bool   `json:"configured" doc:"Whether its provider has been set up here"`
+	Default    bool   `json:"default" doc:"What the name default means here"`
+	Demo       bool   `json:"demo" doc:"Answers offline from a script; no model is asked"`
+	// What it can do, as far as that is known.
+	ContextTokens int  `json:"context_tokens" doc:"0: not known"`
+	MaxOutput     int  `json:"max_output_tokens" doc:"0: not known"`
+	Vision        bool `json:"vision" doc:"Reads images"`
+	Tools         bool `json:"tools" doc:"Calls tools"`
+	// Price is null when it is not known.
+	Price *ModelPrice `json:"price"`
+}
+
+// ModelPrice is what a model costs, in dollars per million tokens.
+type ModelPrice struct {
+	Input      *float64 `json:"input" doc:"null: not known"`
+	Output     *float64 `json:"output" doc:"null: not known"`
+	CacheRead  *float64 `json:"cache_read" doc:"null: not known"`
+	CacheWrite *float64 `json:"cache_write" doc:"null: not known"`
+	Read       string   `json:"read" doc:"The date the price list was read"`
 }
 
 // Services are the use cases behind the API. OpenAPI works without any.

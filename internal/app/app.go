@@ -89,6 +89,7 @@ type App struct {
 	retention *retention.Keeper
 	outside   *outbound.Client
 	usage     *usageWriter
+	prices    *llm.Prices
 	metrics   *metrics.Metrics
 	running   chan struct{} // closed when Run takes executions
 }
@@ -149,7 +150,7 @@ func (a *App) wire(secrets [][]byte) error {
 	a.outside = web
 	a.usage = newUsageWriter(store.NewUsage(a.db), a.opts.Log)
 	a.Budgets = usage.NewService(store.NewUsage(a.db), a.Bus, usage.Config{NewID: NewID})
-	if a.Models, err = models(a.cfg, a.metrics.Sink(a.usage), counted{a.Budgets, a.metrics.Sink(usage.Discard{})}, web); err != nil {
+	if a.Models, a.prices, err = models(a.cfg, a.metrics.Sink(a.usage), counted{a.Budgets, a.metrics.Sink(usage.Discard{})}, web); err != nil {
 		return err
 	}
 	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)

@@ -14,28 +14,29 @@ import (
 	"agentstudio/internal/usage"
 )
 
-// models makes the registry of the model providers that are configured.
-func models(cfg config.Config, sink usage.Sink, gate llm.Gate, web *outbound.Client) (*llm.Registry, error) {
+// models makes the registry of the model providers that are configured, and the
+// list of what their models cost.
+func models(cfg config.Config, sink usage.Sink, gate llm.Gate, web *outbound.Client) (*llm.Registry, *llm.Prices, error) {
 	var overrides [][]byte
 	if cfg.ModelPrices != "" {
 		text, err := os.ReadFile(cfg.ModelPrices)
 		if err != nil {
-			return nil, fmt.Errorf("STUDIO_MODEL_PRICES: %w", err)
+			return nil, nil, fmt.Errorf("STUDIO_MODEL_PRICES: %w", err)
 		}
 		overrides = append(overrides, text)
 	}
 	prices, err := llm.DefaultPrices(overrides...)
 	if err != nil {
-		return nil, fmt.Errorf("STUDIO_MODEL_PRICES: %w", err)
+		return nil, nil, fmt.Errorf("STUDIO_MODEL_PRICES: %w", err)
 	}
 	providers, err := providers(cfg)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	decorate := func(p llm.Provider) llm.Model {
 		return llm.Retry(llm.Meter(paced{p, web}, sink, prices, llm.MeterConfig{Gate: gate}), llm.RetryConfig{})
 	}
-	return llm.NewRegistry(llm.Config{Default: cfg.DefaultAIModel, Decorate: decorate}, providers...), nil
+	return llm.NewRegistry(llm.Config{Default: cfg.DefaultAIModel, Decorate: decorate}, providers...), prices, nil
 }
 
 // paced calls a provider in its turn: providers have their own HTTP clients.

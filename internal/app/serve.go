@@ -36,7 +36,12 @@ func (a *App) handler() (*api.Server, error) {
 func (a *App) listed() []api.Model {
 	var out []api.Model
 	for _, m := range a.Models.Models() {
-		out = append(out, api.Model{ID: m.ID, Provider: m.Provider, Title: m.Title, Configured: m.Configured})
+		one := api.Model{ID: m.ID, Provider: m.Provider, Title: m.Title, Configured: m.Configured, Default: m.Default, Demo: m.Demo,
+			ContextTokens: m.ContextTokens, MaxOutput: m.MaxOutput, Vision: m.Vision, Tools: m.Tools}
+		if p, known := a.prices.Find(m.ID); known && p.Input != nil {
+			one.Price = &api.ModelPrice{Input: p.Input, Output: p.Output, CacheRead: p.CacheRead, CacheWrite: p.CacheWrite, Read: a.prices.Read()}
+		}
+		out = append(out, one)
 	}
 	return out
 }
