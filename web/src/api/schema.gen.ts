@@ -303,6 +303,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Budgets of a workspace, with what of each is gone */
+        get: operations["list-budgets"];
+        put?: never;
+        /**
+         * Bound what is spent in a period
+         * @description A call to a model that could pass a budget is not made: its execution fails with budget_exceeded.
+         */
+        post: operations["create-budget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One budget */
+        get: operations["get-budget"];
+        put?: never;
+        post?: never;
+        /** Delete a budget */
+        delete: operations["delete-budget"];
+        options?: never;
+        head?: never;
+        /** Change the bounds that are sent; 0 takes one away */
+        patch: operations["update-budget"];
+        trace?: never;
+    };
     "/api/v1/executions": {
         parameters: {
             query?: never;
@@ -1315,6 +1355,55 @@ export interface components {
             workflow_name: string;
             workspace_id: string;
         };
+        Budget: {
+            /** Format: date-time */
+            created_at: string;
+            id: string;
+            /**
+             * Format: double
+             * @description null: no bound
+             */
+            max_cost_usd: number | null;
+            /**
+             * Format: int64
+             * @description Cached ones included; null: no bound
+             */
+            max_tokens: number | null;
+            /** @enum {string} */
+            period: "day" | "month";
+            /** @enum {string} */
+            scope: "workspace" | "workflow" | "agent";
+            spent: components["schemas"]["BudgetSpent"];
+            /** @description The workflow or agent; null for the workspace */
+            target_id: string | null;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: int64 */
+            version: number;
+            workspace_id: string;
+        };
+        BudgetSpent: {
+            /** Format: double */
+            cost_usd: number;
+            /** Format: date-time */
+            from: string;
+            /**
+             * Format: double
+             * @description Held by calls that are under way
+             */
+            reserved_cost_usd: number;
+            /** Format: int64 */
+            reserved_tokens: number;
+            /** Format: date-time */
+            to: string;
+            /** Format: int64 */
+            tokens: number;
+            /**
+             * Format: int64
+             * @description Their price is not known: they are not in cost_usd
+             */
+            unpriced_calls: number;
+        };
         CodeSent: {
             /**
              * Format: int64
@@ -1385,6 +1474,29 @@ export interface components {
             name: string;
             /** @description read, execute, write */
             scopes: string[] | null;
+            /**
+             * Format: uuid
+             * @description Left out: the personal workspace
+             */
+            workspace_id?: string;
+        };
+        CreateBudgetInputBody: {
+            /** Format: double */
+            max_cost_usd?: number;
+            /** Format: int64 */
+            max_tokens?: number;
+            /**
+             * @description In UTC
+             * @enum {string}
+             */
+            period: "day" | "month";
+            /** @enum {string} */
+            scope: "workspace" | "workflow" | "agent";
+            /**
+             * Format: uuid
+             * @description The workflow or agent; an agent's budget counts those it calls
+             */
+            target_id?: string;
             /**
              * Format: uuid
              * @description Left out: the personal workspace
@@ -1729,6 +1841,11 @@ export interface components {
              */
             version?: number;
         };
+        ListBudget: {
+            items: components["schemas"]["Budget"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
         ListModel: {
             items: components["schemas"]["Model"][] | null;
             /** Format: int64 */
@@ -1771,10 +1888,53 @@ export interface components {
         Model: {
             /** @description Whether its provider has been set up here */
             configured: boolean;
+            /**
+             * Format: int64
+             * @description 0: not known
+             */
+            context_tokens: number;
+            /** @description What the name default means here */
+            default: boolean;
+            /** @description Answers offline from a script; no model is asked */
+            demo: boolean;
             /** @description What workflows call it */
             id: string;
+            /**
+             * Format: int64
+             * @description 0: not known
+             */
+            max_output_tokens: number;
+            price: components["schemas"]["ModelPrice"];
             provider: string;
             title: string;
+            /** @description Calls tools */
+            tools: boolean;
+            /** @description Reads images */
+            vision: boolean;
+        };
+        ModelPrice: {
+            /**
+             * Format: double
+             * @description null: not known
+             */
+            cache_read: number | null;
+            /**
+             * Format: double
+             * @description null: not known
+             */
+            cache_write: number | null;
+            /**
+             * Format: double
+             * @description null: not known
+             */
+            input: number | null;
+            /**
+             * Format: double
+             * @description null: not known
+             */
+            output: number | null;
+            /** @description The date the price list was read */
+            read: string;
         };
         NewAPIKey: {
             /** Format: date-time */
@@ -2303,6 +2463,12 @@ export interface components {
              */
             type?: "agent" | "code" | "vision" | "research" | "router" | "extract" | "evaluate";
             variables?: components["schemas"]["AgentVariable"][];
+        };
+        UpdateBudgetInputBody: {
+            /** Format: double */
+            max_cost_usd?: number;
+            /** Format: int64 */
+            max_tokens?: number;
         };
         UpdateMeInputBody: {
             avatar_url?: string | null;
@@ -3326,6 +3492,178 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-budgets": {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBudget"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-budget": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body within 24 hours answer the first result again */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateBudgetInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-budget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-budget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-budget": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read; 412 when it is not the present one */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateBudgetInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
                 };
             };
             /** @description What went wrong */
