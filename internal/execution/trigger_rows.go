@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"encoding/json"
 	"time"
 
 	"agentstudio/internal/node"
@@ -35,14 +36,18 @@ type Firing struct {
 	Executions []New
 }
 
-// FollowUp is an execution that the end of another has called for.
+// FollowUp is an execution that an event has called for.
 type FollowUp struct {
 	ID          string
 	WorkspaceID string
-	SourceID    string // the execution that has ended
+	SourceID    string // the execution in which it happened; "" when it was in none
 	WorkflowID  string // what is to start
 	Version     int    // 0: the newest
 	NodeID      string // the trigger; "" for an error workflow
+	// Data is what the event hands over, an object; nil for the end of the source,
+	// which is told anew.
+	Data json.RawMessage
+	At   time.Time // of an event with data
 }
 
 // Listening is a workflow that waits for an event.

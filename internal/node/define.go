@@ -61,13 +61,15 @@ const (
 	ExecutionFailed    = "execution.failed"
 	ExecutionCancelled = "execution.cancelled"
 	FileArrived        = "file.arrived"
+	ApprovalDue        = "approval.due"
+	BudgetNear         = "budget.near"
 )
 
 // Listener is an event that starts the workflow.
 type Listener struct {
 	Event string
-	// Subject narrows it: the id of the workflow whose executions are meant (""
-	// for any), or the pattern of a file's path.
+	// Subject narrows it: the id of the workflow whose executions, or budget, are
+	// meant ("" for any), or the pattern of a file's path.
 	Subject string
 }
 

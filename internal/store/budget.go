@@ -8,6 +8,7 @@ import (
 
 	"agentstudio/internal/access"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/node"
 	"agentstudio/internal/usage"
 	"agentstudio/internal/workspace"
 )
@@ -199,7 +200,7 @@ func (s *Usage) Settle(ctx context.Context, id string, r usage.Record, now time.
 				update string
 				action string
 				list   *[]usage.Budget
-			}{{b.Near(spent), `UPDATE budgets SET near_at = $1 WHERE id = $2 AND near_at <> $1`, "budget.near", &near},
+			}{{b.Near(spent), `UPDATE budgets SET near_at = $1 WHERE id = $2 AND near_at <> $1`, node.BudgetNear, &near},
 				{b.Reached(spent), `UPDATE budgets SET reached_at = $1 WHERE id = $2 AND reached_at <> $1`, "budget.reached", &reached}} {
 				if !mark.passed {
 					continue
@@ -212,6 +213,11 @@ func (s *Usage) Settle(ctx context.Context, id string, r usage.Record, now time.
 					continue // people know
 				}
 				*mark.list = append(*mark.list, b)
+				if mark.action == node.BudgetNear {
+					if err := budgetNear(ctx, tx, b, spent, now); err != nil {
+						return err
+					}
+				}
 				act := workspace.NewActivity(access.SystemActor("budgets"), b.WorkspaceID, mark.action, "budget", b.ID, nil,
 					map[string]any{"spent_usd": float64(spent.Cost) / 1e6, "spent_tokens": spent.Tokens, "max_cost_usd": float64(b.MaxCost) / 1e6, "max_tokens": b.MaxTokens, "period": b.Period}, now)
 				if err := appendActivity(ctx, tx, act); err != nil {

@@ -159,7 +159,7 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 		}
 		var tickets []execution.Ticket
 		var bounded places
-		var ends []*execution.Commit
+		var ends, asking []*execution.Commit
 		held, err := b.heads(ctx, group)
 		if err != nil {
 			return err
@@ -194,7 +194,12 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 			}
 			tickets = append(tickets, b.commit(w.commit, s.now())...)
 			bounded.add(w.commit)
-			asked = asked || len(w.commit.Asks) > 0
+			if len(w.commit.Asks) > 0 {
+				asked = true
+				if !w.commit.Quiet {
+					asking = append(asking, w.commit)
+				}
+			}
 			if w.commit.Head != nil && w.commit.Head.Status.Over() && !w.commit.Quiet {
 				ends = append(ends, w.commit)
 			}
@@ -216,7 +221,7 @@ func (s *Executions) transaction(ctx context.Context, group []*writing) (refused
 				}
 			}
 		}
-		if followed, err = b.followUps(ctx, ends, s.now()); err != nil {
+		if followed, err = b.followUps(ctx, ends, asking, s.now()); err != nil {
 			return err
 		}
 		return s.dispatch(ctx, tx, group, refused, tickets, moved.look)

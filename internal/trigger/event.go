@@ -10,7 +10,8 @@ import (
 	"agentstudio/internal/fault"
 )
 
-// FollowUps are the executions that the ends of others have called for.
+// FollowUps are the executions that events have called for: mostly the ends of
+// others.
 type FollowUps interface {
 	// FollowUps returns those that are due, oldest first, and when the next one
 	// will be.
@@ -24,9 +25,9 @@ type FollowUps interface {
 	Find(ctx context.Context, workspaceID, id string) (*execution.Execution, error)
 }
 
-// follower starts the workflows that the end of an execution calls for: event
-// triggers and error workflows. What is called for is written with that end,
-// and removed with the creation of the execution: neither is lost nor done
+// follower starts the workflows that an event calls for (the end of an execution,
+// an approval that is due, a budget that is nearly spent): event triggers and
+// error workflows. What is called for is written with what happened, and removed with the creation of the execution: neither is lost nor done
 // twice, whoever dies in between.
 type follower struct{ *Runner }
 
@@ -56,12 +57,12 @@ func (f *follower) follow(ctx context.Context, one execution.FollowUp, now time.
 	n, err := f.prepare(ctx, one)
 	switch {
 	case lasting(err):
-		f.cfg.Log.Error("workflow cannot be started by the end of an execution", "workflow_id", one.WorkflowID, "execution_id", one.SourceID, "error", err)
+		f.cfg.Log.Error("workflow cannot be started by an event", "workflow_id", one.WorkflowID, "execution_id", one.SourceID, "error", err)
 		n = nil
 	case fault.Is(err, fault.Unavailable) || ctx.Err() != nil:
 		return err
 	case err != nil: // one that cannot go on does not keep the others
-		f.cfg.Log.Error("workflow could not be started by the end of an execution", "workflow_id", one.WorkflowID, "execution_id", one.SourceID, "error", err)
+		f.cfg.Log.Error("workflow could not be started by an event", "workflow_id", one.WorkflowID, "execution_id", one.SourceID, "error", err)
 		return f.store.Postpone(ctx, one.ID, now.Add(f.cfg.Glance))
 	}
 	done, err := f.store.Follow(ctx, one, n)
@@ -96,24 +97,48 @@ type endData struct {
 const maxOutput = 256 << 10
 
 func (f *follower) prepare(ctx context.Context, one execution.FollowUp) (*execution.New, error) {
-	x, err := f.store.Find(ctx, one.WorkspaceID, one.SourceID)
-	if err != nil {
+	in := execution.StartInput{WorkspaceID: one.WorkspaceID, WorkflowID: one.WorkflowID, Version: one.Version, TriggerType: "event", StartNode: one.NodeID,
+		TriggerData: one.Data, ID: identity("follow-up "+one.ID, one.At)}
+	if one.SourceID != "" {
+		x, err := f.store.Find(ctx, one.WorkspaceID, one.SourceID)
+		if err != nil {
+			return nil, err
+		}
+		in.ParentID, in.Depth = x.ID, x.Depth+1
+		if one.Data == nil {
+			in.ID = identity("follow-up "+one.ID, x.CompletedAt)
+			in.TriggerData, err = ended(x)
+		} else {
+			in.TriggerData, err = happened(one.Data, x)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if in.Version == 0 { // an error workflow that was never published
+		in.TryOut = true
+	}
+	return f.executions.Prepare(ctx, access.SystemActor("event"), in)
+}
+
+// happened is what an event inside an execution hands over: its data, and whose
+// it is.
+func happened(data json.RawMessage, x *execution.Execution) (json.RawMessage, error) {
+	told := map[string]any{}
+	if err := json.Unmarshal(data, &told); err != nil {
 		return nil, err
 	}
+	told["execution_id"], told["workflow_id"], told["workflow_name"], told["workflow_version"] = x.ID, x.WorkflowID, x.WorkflowName, x.WorkflowVersion
+	return json.Marshal(told)
+}
+
+// ended is what the end of an execution hands over.
+func ended(x *execution.Execution) (json.RawMessage, error) {
 	d := endData{Event: "execution." + string(x.Status), ExecutionID: x.ID, WorkflowID: x.WorkflowID, WorkflowName: x.WorkflowName, WorkflowVersion: x.WorkflowVersion,
 		Status: x.Status, TriggerType: x.TriggerType, Error: x.Error, StartedAt: x.StartedAt.UTC(), CompletedAt: x.CompletedAt.UTC(),
 		DurationMS: x.Duration(x.CompletedAt).Milliseconds()}
 	if len(x.Output) <= maxOutput {
 		d.Output = x.Output
 	}
-	data, err := json.Marshal(d)
-	if err != nil {
-		return nil, err
-	}
-	in := execution.StartInput{WorkspaceID: one.WorkspaceID, WorkflowID: one.WorkflowID, Version: one.Version, TriggerType: "event", StartNode: one.NodeID, TriggerData: data,
-		ParentID: x.ID, Depth: x.Depth + 1, ID: identity("follow-up "+one.ID, x.CompletedAt)}
-	if in.Version == 0 { // an error workflow that was never published
-		in.TryOut = true
-	}
-	return f.executions.Prepare(ctx, access.SystemActor("event"), in)
+	return json.Marshal(d)
 }

@@ -8,13 +8,16 @@ import (
 	"testing"
 	"time"
 
+	"agentstudio/internal/access"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/fault"
 	"agentstudio/internal/node"
 	"agentstudio/internal/store"
 	"agentstudio/internal/store/storetest"
 	"agentstudio/internal/trigger"
+	"agentstudio/internal/usage"
 	"agentstudio/internal/workflow"
+	"agentstudio/internal/workspace"
 )
 
 // run makes an execution of a workflow, as a person or an event does.
@@ -258,4 +261,109 @@ func TestPatternsOfPaths(t *testing.T) {
 			t.Errorf("%q was taken", bad)
 		}
 	}
+}
+
+func TestApprovalThatIsDueStartsWhoListensOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		r, l := following(t, db)
+		source, other := r.create("manual-trigger", `{}`, ""), r.create("manual-trigger", `{}`, "")
+		every := r.publish("event-trigger", `{"events":["approval"]}`)
+		named := r.publish("event-trigger", `{"events":["approval"],"workflow_ids":["`+other+`"]}`)
+		ends := r.publish("event-trigger", `{"events":["failed","completed","cancelled"]}`)
+		id := r.run(source, "manual", 0)
+		x, err := r.runs.Claim(t.Context(), id, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := func(name string, callable, quiet bool) string {
+			a := execution.Ask{ID: newID(), WorkspaceID: workspaceID, ExecutionID: id, NodeID: "ok", NodeTitle: "Chief editor", Name: name, Kind: "approval", Callable: callable, Message: "May it go out?", CreatedAt: noon}
+			if callable {
+				a.Key = name
+			}
+			if err := r.runs.Commit(t.Context(), execution.Commit{WorkspaceID: workspaceID, ExecutionID: id, Epoch: x.Epoch, Asks: []execution.Ask{a}, Quiet: quiet}); err != nil {
+				t.Fatal(err)
+			}
+			return a.ID
+		}
+		asked := ask("first", false, false)
+		ask("first", false, false) // asked again after a crash: the first one stands
+		ask("called", true, false)
+		ask("tried out", false, true)
+		<-l.Woken()
+		look(t, l)
+		for workflow, want := range map[string]int{every: 1, named: 0, ends: 0} {
+			if n := len(r.started(workflow)); n != want {
+				t.Errorf("%s was started %d times, want %d", workflow, n, want)
+			}
+		}
+		started := r.started(every)[0]
+		var data map[string]any
+		if err := json.Unmarshal(started.TriggerData, &data); err != nil {
+			t.Fatal(err)
+		}
+		for key, want := range map[string]any{"event": "approval.due", "approval_id": asked, "kind": "approval", "execution_id": id, "workflow_id": source, "workflow_name": "W",
+			"node_id": "ok", "title": "Chief editor", "message": "May it go out?", "expires_at": nil} {
+			if data[key] != want {
+				t.Errorf("%s is %v, want %v", key, data[key], want)
+			}
+		}
+		if started.Depth != 1 || started.ParentID != id {
+			t.Errorf("depth %d, after %s", started.Depth, started.ParentID)
+		}
+	})
+}
+
+func TestBudgetThatIsNearlySpentStartsWhoListensOnceInItsPeriod(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		room(t, db)
+		c := &clock{at: noon}
+		r := newReplica(t, db, c.now)
+		l := r.runner.FollowUps()
+		limited, free := r.create("manual-trigger", `{}`, ""), r.create("manual-trigger", `{}`, "")
+		every := r.publish("event-trigger", `{"events":["budget"]}`)
+		named := r.publish("event-trigger", `{"events":["budget"],"workflow_ids":["`+limited+`"]}`)
+		other := r.publish("event-trigger", `{"events":["budget"],"workflow_ids":["`+free+`"]}`)
+		s := store.NewUsage(db)
+		b := usage.Budget{ID: newID(), WorkspaceID: workspaceID, Scope: "workflow", TargetID: limited, Period: "day", MaxTokens: 100, Version: 1, CreatedAt: noon, UpdatedAt: noon}
+		if err := s.AddBudget(t.Context(), b, 10, workspace.NewActivity(access.SystemActor("test"), workspaceID, "budget.created", "budget", b.ID, nil, nil, noon)); err != nil {
+			t.Fatal(err)
+		}
+		spend := func(tokens int64, at time.Time) {
+			t.Helper()
+			c.set(at)
+			id := newID()
+			if _, _, err := s.Settle(t.Context(), id, usage.Record{ID: id, WorkspaceID: workspaceID, WorkflowID: limited, Input: tokens, Outcome: usage.Answered, At: at}, at); err != nil {
+				t.Fatal(err)
+			}
+			look(t, l)
+		}
+		counts := func(want int) {
+			t.Helper()
+			for workflow, want := range map[string]int{every: want, named: want, other: 0} {
+				if n := len(r.started(workflow)); n != want {
+					t.Errorf("%s was started %d times, want %d", workflow, n, want)
+				}
+			}
+		}
+		spend(79, noon)
+		counts(0)
+		spend(1, noon)
+		spend(5, noon)
+		counts(1)
+		x := r.started(named)[0]
+		var data map[string]any
+		if err := json.Unmarshal(x.TriggerData, &data); err != nil {
+			t.Fatal(err)
+		}
+		for key, want := range map[string]any{"event": "budget.near", "budget_id": b.ID, "scope": "workflow", "target_id": limited, "period": "day", "spent_tokens": 80.0, "max_tokens": 100.0} {
+			if data[key] != want {
+				t.Errorf("%s is %v, want %v", key, data[key], want)
+			}
+		}
+		if x.Depth != 0 || x.ParentID != "" {
+			t.Errorf("depth %d, after %q", x.Depth, x.ParentID)
+		}
+		spend(90, noon.Add(24*time.Hour))
+		counts(2)
+	})
 }
