@@ -207,3 +207,37 @@ test('an older version is compared with, and comes back', async ({ page, server,
   await page.getByRole('dialog').getByRole('button', { name: 'Publish' }).click()
   await expect(page.getByText('Published', { exact: true })).toBeVisible()
 })
+
+test('a kind is dragged from the palette onto the canvas, into a loop and onto a connection', async ({ page, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows', {
+    name: 'Dragged',
+    nodes: [
+      { id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } },
+      { id: 'each', kind: 'loop', config: { mode: 'times', times: 2 }, position: { x: 320, y: 0 } },
+    ],
+    connections: [{ source: 'start', target: 'each' }],
+  })
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows/${w.id}`)
+  const palette = page.getByRole('region', { name: 'Nodes', exact: true })
+  const find = palette.getByRole('combobox', { name: 'Find a kind of node' })
+  const kind = (title: string) => palette.getByRole('option').filter({ has: page.getByText(title, { exact: true }) })
+  const saved = () => caller.call<{ nodes: { id: string; kind: string; parent_id?: string }[]; connections: { source: string; target: string }[] }>('GET', `/workflows/${w.id}`)
+
+  await kind('Set').dragTo(page.locator('.react-flow__pane'), { targetPosition: { x: 120, y: 120 } })
+  await expect.poll(async () => (await saved()).nodes.filter((n) => n.kind === 'set' && !n.parent_id).length).toBe(1)
+
+  await find.fill('log')
+  await kind('Log').dragTo(page.locator('.react-flow__node[data-id="each"]'), { targetPosition: { x: 100, y: 80 } })
+  await expect.poll(async () => (await saved()).nodes.find((n) => n.id === 'log')?.parent_id).toBe('each')
+
+  await find.fill('filter')
+  await kind('Filter').dragTo(page.getByRole('button', { name: 'Insert a node between start and each' }))
+  await expect.poll(async () => (await saved()).connections.map((c) => `${c.source}>${c.target}`)).toEqual(['start>filter', 'filter>each'])
+
+  // It stays as it is left.
+  await palette.getByRole('button', { name: 'Hide the nodes' }).click()
+  await page.reload()
+  await expect(palette.getByRole('button', { name: 'Show the nodes' })).toBeVisible()
+  await expect(find).toBeHidden()
+})
