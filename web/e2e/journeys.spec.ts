@@ -262,3 +262,85 @@ test('an agent gets models to fall back on, in an order of choice', async ({ pag
   await page.getByRole('button', { name: `Remove ${other.title}` }).click()
   await expect.poll(kept).toBe(priced.id)
 })
+
+test('an output is pinned, and the run goes on from a node', async ({ page, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows', {
+    name: 'Pinned',
+    nodes: [
+      { id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } },
+      { id: 'first', kind: 'set', title: 'First', config: { values: { word: 'kept' } }, position: { x: 256, y: 0 } },
+      { id: 'second', kind: 'log', title: 'Second', config: { message: '{{ nodes.first.output.word }}' }, position: { x: 512, y: 0 } },
+    ],
+    connections: [
+      { source: 'start', target: 'first' },
+      { source: 'first', target: 'second' },
+    ],
+  })
+  await caller.call('POST', '/executions', { workflow_id: w.id, wait: 20 })
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows/${w.id}`)
+  await page.locator('.react-flow__node[data-id="first"]').click()
+  await page.getByRole('tab', { name: 'Last run' }).click()
+  await page.getByRole('button', { name: /^Pin this output/ }).click()
+  await expect(page.getByRole('img', { name: 'Output is pinned' })).toBeVisible()
+  await expect.poll(async () => (await caller.call<{ nodes: { id: string; pinned_output?: unknown }[] }>('GET', `/workflows/${w.id}`)).nodes.find((n) => n.id === 'first')?.pinned_output).toMatchObject({ word: 'kept' })
+
+  await page.locator('.react-flow__node[data-id="second"]').click()
+  await page.getByRole('tab', { name: 'Last run' }).click()
+  await page.getByRole('button', { name: 'Run again from here' }).click()
+  await expect(page.getByRole('region', { name: 'Running' }).getByText('Completed')).toBeVisible()
+  await expect.poll(async () => (await caller.call<{ total: number }>('GET', `/executions?workflow_id=${w.id}`)).total).toBe(2)
+})
+
+test('a run is paused, goes on, and is cancelled', async ({ page, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows', {
+    name: 'Slow',
+    nodes: [
+      { id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } },
+      { id: 'wait', kind: 'wait', config: { seconds: 600 }, position: { x: 256, y: 0 } },
+    ],
+    connections: [{ source: 'start', target: 'wait' }],
+  })
+  const x = await caller.call('POST', '/executions', { workflow_id: w.id })
+  await enter(page, server, email)
+  await page.goto(`${server.url}/executions/${x.id}`)
+  const status = async () => (await caller.call<{ status: string }>('GET', `/executions/${x.id}`)).status
+  await page.getByRole('button', { name: 'Pause' }).click()
+  await page.getByRole('button', { name: 'Go on' }).click()
+  await expect(page.getByRole('button', { name: 'Pause' })).toBeVisible()
+  expect(await status()).not.toBe('paused')
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+  await expect(page.getByRole('status').getByText('Cancelled')).toBeVisible()
+  expect(await status()).toBe('cancelled')
+})
+
+test('an API key is made, shown once, and deleted', async ({ page, server, email }) => {
+  await enter(page, server, email)
+  await page.goto(`${server.url}/settings`)
+  await page.getByRole('button', { name: 'New API key' }).click()
+  await page.getByLabel('Name', { exact: true }).fill('nightly script')
+  await page.getByRole('button', { name: 'Make the key' }).click()
+  const key = await page.getByRole('textbox', { name: 'Your new key' }).inputValue()
+  const ask = async () => (await fetch(`${server.url}/api/v1/workflows`, { headers: { authorization: `Bearer ${key}` } })).status
+  expect(await ask()).toBe(200)
+  await page.getByRole('button', { name: 'I have copied it' }).click()
+  await page.getByRole('button', { name: 'Delete the key nightly script' }).click()
+  await expect(page.getByText('No API keys')).toBeVisible()
+  expect(await ask()).toBe(401)
+})
+
+test('a workflow file that is dropped onto the list opens', async ({ page, server, email }) => {
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows`)
+  await expect(page.getByRole('heading', { name: 'Workflows', exact: true })).toBeVisible()
+  const data = await page.evaluateHandle((text) => {
+    const d = new DataTransfer()
+    d.items.add(new File([text], 'triage.yaml', { type: 'application/yaml' }))
+    return d
+  }, example('support-triage'))
+  const list = page.locator('.workflows')
+  await list.dispatchEvent('dragover', { dataTransfer: data })
+  await expect(page.getByText('Drop a workflow file here')).toBeVisible()
+  await list.dispatchEvent('drop', { dataTransfer: data })
+  await expect(page.getByRole('textbox', { name: 'Name of the workflow' })).toHaveValue('Support triage')
+})
