@@ -207,3 +207,140 @@ test('an older version is compared with, and comes back', async ({ page, server,
   await page.getByRole('dialog').getByRole('button', { name: 'Publish' }).click()
   await expect(page.getByText('Published', { exact: true })).toBeVisible()
 })
+
+test('a kind is dragged from the palette onto the canvas, into a loop and onto a connection', async ({ page, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows', {
+    name: 'Dragged',
+    nodes: [
+      { id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } },
+      { id: 'each', kind: 'loop', config: { mode: 'times', times: 2 }, position: { x: 320, y: 0 } },
+    ],
+    connections: [{ source: 'start', target: 'each' }],
+  })
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows/${w.id}`)
+  const palette = page.getByRole('region', { name: 'Nodes', exact: true })
+  const find = palette.getByRole('combobox', { name: 'Find a kind of node' })
+  const kind = (title: string) => palette.getByRole('option').filter({ has: page.getByText(title, { exact: true }) })
+  const saved = () => caller.call<{ nodes: { id: string; kind: string; parent_id?: string }[]; connections: { source: string; target: string }[] }>('GET', `/workflows/${w.id}`)
+
+  await kind('Set').dragTo(page.locator('.react-flow__pane'), { targetPosition: { x: 120, y: 120 } })
+  await expect.poll(async () => (await saved()).nodes.filter((n) => n.kind === 'set' && !n.parent_id).length).toBe(1)
+
+  await find.fill('log')
+  await kind('Log').dragTo(page.locator('.react-flow__node[data-id="each"]'), { targetPosition: { x: 100, y: 80 } })
+  await expect.poll(async () => (await saved()).nodes.find((n) => n.id === 'log')?.parent_id).toBe('each')
+
+  await find.fill('filter')
+  await kind('Filter').dragTo(page.getByRole('button', { name: 'Insert a node between start and each' }))
+  await expect.poll(async () => (await saved()).connections.map((c) => `${c.source}>${c.target}`)).toEqual(['start>filter', 'filter>each'])
+
+  // It stays as it is left.
+  await palette.getByRole('button', { name: 'Hide the nodes' }).click()
+  await page.reload()
+  await expect(palette.getByRole('button', { name: 'Show the nodes' })).toBeVisible()
+  await expect(find).toBeHidden()
+})
+
+test('an agent gets models to fall back on, in an order of choice', async ({ page, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows', { name: 'Models', nodes: [{ id: 'agent', kind: 'agent', title: 'Thinker', config: { prompt: 'think' }, position: { x: 0, y: 0 } }], connections: [] })
+  const models = (await caller.call<{ items: { id: string; title: string; demo: boolean; price: { input: number | null } | null }[] }>('GET', '/models')).items.filter((m) => !m.demo)
+  const priced = models.find((m) => typeof m.price?.input === 'number')
+  const other = models.find((m) => m !== priced)
+  if (!priced || !other) throw new Error('the list of models is too short')
+  const kept = async () => (await caller.call<{ nodes: { config: { model?: unknown } }[] }>('GET', `/workflows/${w.id}`)).nodes[0]?.config.model
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows/${w.id}`)
+  await page.locator('.react-flow__node').click()
+  await page.getByLabel('Model', { exact: true }).selectOption(priced.id)
+  await expect(page.getByText(/^\$[\d.]+ in, .* per million tokens · (no )?tools · (no )?images$/)).toBeVisible()
+  const add = page.getByLabel('Add a model to fall back on')
+  await add.selectOption(other.id)
+  await expect.poll(kept).toEqual([priced.id, other.id])
+  await page.getByRole('button', { name: `Ask ${other.title} sooner` }).click()
+  await expect.poll(kept).toEqual([other.id, priced.id])
+  await page.getByRole('button', { name: `Remove ${other.title}` }).click()
+  await expect.poll(kept).toBe(priced.id)
+})
+
+test('an output is pinned, and the run goes on from a node', async ({ page, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows', {
+    name: 'Pinned',
+    nodes: [
+      { id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } },
+      { id: 'first', kind: 'set', title: 'First', config: { values: { word: 'kept' } }, position: { x: 256, y: 0 } },
+      { id: 'second', kind: 'log', title: 'Second', config: { message: '{{ nodes.first.output.word }}' }, position: { x: 512, y: 0 } },
+    ],
+    connections: [
+      { source: 'start', target: 'first' },
+      { source: 'first', target: 'second' },
+    ],
+  })
+  await caller.call('POST', '/executions', { workflow_id: w.id, wait: 20 })
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows/${w.id}`)
+  await page.locator('.react-flow__node[data-id="first"]').click()
+  await page.getByRole('tab', { name: 'Last run' }).click()
+  await page.getByRole('button', { name: /^Pin this output/ }).click()
+  await expect(page.getByRole('img', { name: 'Output is pinned' })).toBeVisible()
+  await expect.poll(async () => (await caller.call<{ nodes: { id: string; pinned_output?: unknown }[] }>('GET', `/workflows/${w.id}`)).nodes.find((n) => n.id === 'first')?.pinned_output).toMatchObject({ word: 'kept' })
+
+  await page.locator('.react-flow__node[data-id="second"]').click()
+  await page.getByRole('tab', { name: 'Last run' }).click()
+  await page.getByRole('button', { name: 'Run again from here' }).click()
+  await expect(page.getByRole('region', { name: 'Running' }).getByText('Completed')).toBeVisible()
+  await expect.poll(async () => (await caller.call<{ total: number }>('GET', `/executions?workflow_id=${w.id}`)).total).toBe(2)
+})
+
+test('a run is paused, goes on, and is cancelled', async ({ page, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows', {
+    name: 'Slow',
+    nodes: [
+      { id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } },
+      { id: 'wait', kind: 'wait', config: { seconds: 600 }, position: { x: 256, y: 0 } },
+    ],
+    connections: [{ source: 'start', target: 'wait' }],
+  })
+  const x = await caller.call('POST', '/executions', { workflow_id: w.id })
+  await enter(page, server, email)
+  await page.goto(`${server.url}/executions/${x.id}`)
+  const status = async () => (await caller.call<{ status: string }>('GET', `/executions/${x.id}`)).status
+  await page.getByRole('button', { name: 'Pause' }).click()
+  await page.getByRole('button', { name: 'Go on' }).click()
+  await expect(page.getByRole('button', { name: 'Pause' })).toBeVisible()
+  expect(await status()).not.toBe('paused')
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+  await expect(page.getByRole('status').getByText('Cancelled')).toBeVisible()
+  expect(await status()).toBe('cancelled')
+})
+
+test('an API key is made, shown once, and deleted', async ({ page, server, email }) => {
+  await enter(page, server, email)
+  await page.goto(`${server.url}/settings`)
+  await page.getByRole('button', { name: 'New API key' }).click()
+  await page.getByLabel('Name', { exact: true }).fill('nightly script')
+  await page.getByRole('button', { name: 'Make the key' }).click()
+  const key = await page.getByRole('textbox', { name: 'Your new key' }).inputValue()
+  const ask = async () => (await fetch(`${server.url}/api/v1/workflows`, { headers: { authorization: `Bearer ${key}` } })).status
+  expect(await ask()).toBe(200)
+  await page.getByRole('button', { name: 'I have copied it' }).click()
+  await page.getByRole('button', { name: 'Delete the key nightly script' }).click()
+  await expect(page.getByText('No API keys')).toBeVisible()
+  expect(await ask()).toBe(401)
+})
+
+test('a workflow file that is dropped onto the list opens', async ({ page, server, email }) => {
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows`)
+  await expect(page.getByRole('heading', { name: 'Workflows', exact: true })).toBeVisible()
+  const data = await page.evaluateHandle((text) => {
+    const d = new DataTransfer()
+    d.items.add(new File([text], 'triage.yaml', { type: 'application/yaml' }))
+    return d
+  }, example('support-triage'))
+  const list = page.locator('.workflows')
+  await list.dispatchEvent('dragover', { dataTransfer: data })
+  await expect(page.getByText('Drop a workflow file here')).toBeVisible()
+  await list.dispatchEvent('drop', { dataTransfer: data })
+  await expect(page.getByRole('textbox', { name: 'Name of the workflow' })).toHaveValue('Support triage')
+})

@@ -2,6 +2,7 @@ import { Background, BackgroundVariant, BaseEdge, EdgeLabelRenderer, getBezierPa
 import '@xyflow/react/dist/base.css'
 import { AlertTriangle, Pin, Plus } from 'lucide-react'
 import { createContext, memo, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
+import { useDrop, type Drop } from './drop'
 import { handlesOf, nodeHeight, refusal, sizeOf, takesInput, titleOf, type Connection, type Graph, type Kinds, type Node, type Point } from './graph'
 import { iconOf } from './icons'
 import './canvas.css'
@@ -49,7 +50,7 @@ export interface CanvasProps {
   onDisconnect?: (list: Connection[]) => void
   onInsert?: (c: Connection) => void
   onAfter?: (id: string, handle: string) => void
-  onDropKind?: (kind: string, at: Point, group: string | undefined) => void
+  onDropKind?: (kind: string, to: Drop) => void
   onOpen?: (id: string) => void
   children?: ReactNode
 }
@@ -69,6 +70,7 @@ export function Canvas(props: CanvasProps) {
   const flow = useReactFlow()
   // Hundreds of nodes are not drawn twice while they move.
   const many = graph.nodes.length > 200
+  const { over, ...dropping } = useDrop(graph, kinds, flow, (id) => graph.connections.find((c) => edgeId(c) === id), editable ? props.onDropKind : undefined)
   const [panning, setPanning] = useState(false)
   const rested = useRef<ReturnType<typeof setTimeout>>(undefined)
 
@@ -92,7 +94,7 @@ export function Canvas(props: CanvasProps) {
         faults: faults?.get(n.id) ?? 0,
         mark: marks?.get(n.id),
         editable,
-        lit: lit?.has(n.id) ?? false,
+        lit: (lit?.has(n.id) ?? false) || over === n.id,
       }
       const was = cache.current.get(n.id)
       const kept = was && alike(was, data) ? was : data
@@ -120,7 +122,7 @@ export function Canvas(props: CanvasProps) {
     cache.current = next
     // React Flow wants a group before what is inside of it.
     return list.sort((a, b) => depth(a.data.node) - depth(b.data.node))
-  }, [graph, kinds, runs, faults, marks, lit, selection, moving, editable])
+  }, [graph, kinds, runs, faults, marks, lit, selection, moving, editable, over])
 
   // Among very many, a connection offers its button once it is chosen.
   const few = graph.connections.length <= 100
@@ -138,13 +140,13 @@ export function Canvas(props: CanvasProps) {
           sourceHandle: c.source_handle || 'output',
           targetHandle: 'input',
           selected: picked.has(edgeId(c)),
-          className: state,
+          className: over === edgeId(c) ? `${state} over` : state,
           data: { connection: c, editable: editable && (few || picked.has(edgeId(c))) },
           zIndex: graph.nodes.find((n) => n.id === c.source)?.parent_id ? 5 : 1,
           ariaLabel: `${c.source} → ${c.target}`,
         }
       }),
-    [graph, runs, picked, editable, few],
+    [graph, runs, picked, editable, few, over],
   )
 
   const onNodesChange = useCallback(
@@ -206,26 +208,7 @@ export function Canvas(props: CanvasProps) {
         onConnect={(c) => onConnect?.(connection(c))}
         isValidConnection={(c) => refusal(graph, connection(c as FlowConnection), kinds) === ''}
         onNodeDoubleClick={(_, n) => props.onOpen?.(n.id)}
-        onDragOver={(e) => {
-          if (editable) {
-            e.preventDefault()
-            e.dataTransfer.dropEffect = 'copy'
-          }
-        }}
-        onDrop={(e) => {
-          const kind = e.dataTransfer.getData('application/x-agentstudio-kind')
-          if (!kind || !props.onDropKind) return
-          e.preventDefault()
-          const at = flow.screenToFlowPosition({ x: e.clientX, y: e.clientY })
-          const group = graph.nodes.find((n) => {
-            if (!kinds.get(n.kind)?.container) return false
-            const s = sizeOf(graph, n, kinds)
-            const p = n.position ?? { x: 0, y: 0 }
-            return !n.parent_id && at.x > p.x && at.y > p.y && at.x < p.x + s.width && at.y < p.y + s.height
-          })
-          const origin = group?.position ?? { x: 0, y: 0 }
-          props.onDropKind(kind, { x: at.x - origin.x - 92, y: at.y - origin.y - 28 }, group?.id)
-        }}
+        {...dropping}
         deleteKeyCode={null}
         selectionKeyCode="Shift"
         multiSelectionKeyCode={['Shift', 'Meta', 'Control']}
@@ -382,6 +365,7 @@ function Line(p: EdgeProps) {
             ref={label}
             type="button"
             tabIndex={-1}
+            data-connection={p.id}
             className={p.selected ? 'edge-add shown' : 'edge-add'}
             aria-label={t.canvas.insert(connection.source, connection.target)}
             title={t.canvas.insertHere}

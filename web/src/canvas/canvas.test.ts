@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { copy, paste, read } from './clipboard'
 import { diffLines, diffNodes } from './diff'
-import { align, changeNode, connect, dropLostHandles, freshId, handlesOf, insertOn, newNode, overlaps, refusal, removeNodes, sizeOf, upstream, type Graph, type Kind, type Kinds } from './graph'
+import { align, changeNode, connect, dropLostHandles, freshId, groupAt, handlesOf, insertOn, newNode, originOf, overlaps, refusal, removeNodes, sizeOf, upstream, type Graph, type Kind, type Kinds } from './graph'
 import { begin, push, redo, settle, undo } from './history'
 import { layout } from './layout'
 
@@ -34,6 +34,20 @@ describe('a graph', () => {
     expect(freshId([], 'manual-trigger')).toBe('manual')
     expect(freshId(['agent', 'agent_2'], 'agent')).toBe('agent_3')
     expect(newNode(chain, kinds.get('agent') as Kind, { x: 1, y: 2 }).config).toEqual({ prompt: '' })
+  })
+  it('finds the innermost group under a point, wherever it stands', () => {
+    const g: Graph = {
+      nodes: [
+        { id: 'outer', kind: 'loop', position: { x: 100, y: 100 } },
+        { id: 'step', kind: 'set', parent_id: 'outer', position: { x: 20, y: 60 } },
+        { id: 'inner', kind: 'loop', parent_id: 'outer', position: { x: 240, y: 60 } },
+      ],
+      connections: [],
+    }
+    expect(originOf(g, 'inner')).toEqual({ x: 340, y: 160 })
+    expect(groupAt(g, { x: 400, y: 220 }, kinds)?.id).toBe('inner')
+    expect(groupAt(g, { x: 130, y: 180 }, kinds)?.id).toBe('outer')
+    expect(groupAt(g, { x: 90, y: 180 }, kinds)).toBeUndefined()
   })
   it('refuses what cannot be connected, and says why', () => {
     expect(refusal(chain, { source: 'a', target: 'a' }, kinds)).toBe('self')

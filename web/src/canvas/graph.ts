@@ -241,6 +241,32 @@ export function sizeOf(g: Graph, n: Node, kinds: Kinds): Size {
   return { width, height }
 }
 
+/** Where a node stands on the canvas, whatever it is inside of. */
+export function originOf(g: Graph, id: string): Point {
+  const at = { x: 0, y: 0 }
+  for (let n = nodeOf(g, id); n; n = n.parent_id ? nodeOf(g, n.parent_id) : undefined) {
+    at.x += n.position?.x ?? 0
+    at.y += n.position?.y ?? 0
+  }
+  return at
+}
+
+/** The innermost group a point of the canvas lies in. */
+export function groupAt(g: Graph, at: Point, kinds: Kinds): Node | undefined {
+  const inside = (n: Node) => {
+    const from = originOf(g, n.id)
+    const size = sizeOf(g, n, kinds)
+    return at.x > from.x && at.y > from.y && at.x < from.x + size.width && at.y < from.y + size.height
+  }
+  let found: Node | undefined
+  for (let next = g.nodes.filter((n) => !n.parent_id); ; ) {
+    const group = next.find((n) => kinds.get(n.kind)?.container && inside(n))
+    if (!group) return found
+    found = group
+    next = g.nodes.filter((n) => n.parent_id === group.id)
+  }
+}
+
 export function heightOf(n: Node, kinds: Kinds): number {
   const handles = handlesOf(n, kinds).length
   return handles > 1 ? nodeHeight + handles * 22 + 4 : nodeHeight

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useMemo, useState } from 'react'
 import { useLocation, useParams, useSearchParams } from 'wouter'
 import { ConflictDialog, ConnectDialog, PublishDialog, VersionsPanel } from './Dialogs'
 import { definitionDraft } from './draft'
+import { KindPalette, usePaletteOpen } from './KindPalette'
 import { KindPicker } from './KindPicker'
 import { NodePanel } from './NodePanel'
 import { useLastRun, useOpenWorkflow, useSetStatus, useVersion, type Workflow } from './queries'
@@ -54,6 +55,7 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
   const [shownVersion, setShownVersion] = useState<number>()
   const [runId, setRunId] = useState<string>()
   const [runOpen, setRunOpen] = useState(false)
+  const [paletteOpen, setPaletteOpen] = usePaletteOpen()
   const actions = useRunActions()
   const setStatus = useSetStatus(editor.id)
 
@@ -120,7 +122,7 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
         const a = nodeOf(draft, where.connection.source)
         const b = nodeOf(draft, where.connection.target)
         parent = a?.parent_id
-        point = { x: ((a?.position?.x ?? 0) + (b?.position?.x ?? 0)) / 2, y: ((a?.position?.y ?? 0) + (b?.position?.y ?? 0)) / 2 + 16 }
+        point ??= { x: ((a?.position?.x ?? 0) + (b?.position?.x ?? 0)) / 2, y: ((a?.position?.y ?? 0) + (b?.position?.y ?? 0)) / 2 + 16 }
       }
       if (!point) {
         const box = document.querySelector('.canvas')?.getBoundingClientRect()
@@ -151,7 +153,7 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
   useEffect(() => {
     const timer = setTimeout(() => void flow.fitView({ padding: 0.16, maxZoom: 1, duration: 200 }), 60)
     return () => clearTimeout(timer)
-  }, [runOpen, flow])
+  }, [runOpen, paletteOpen, flow])
   useEffect(() => {
     if (panel !== 'node' || !chosen) return undefined
     const timer = setTimeout(() => {
@@ -187,12 +189,10 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
     actions.start.reset()
     setDialog('run')
   }
-  const askAdd = () => {
-    const at = chosen
-    setPlace(at ? { kind: 'after', id: at.id, handle: handlesOf(at, kinds)[0]?.name ?? 'output' } : { kind: 'free' })
-  }
+  const next: Place = chosen ? { kind: 'after', id: chosen.id, handle: handlesOf(chosen, kinds)[0]?.name ?? 'output' } : { kind: 'free' }
+  const askAdd = () => setPlace(next)
 
-  useEditorCommands({ editor, kinds, selection, setSelection, flow, askAdd, askRun, askConnect: () => chosen && setDialog('connect'), openPanel: () => setPanel('node'), openVersions: () => setPanel('versions'), askPublish: () => setDialog('publish') })
+  useEditorCommands({ editor, kinds, selection, setSelection, flow, askAdd, askRun, askConnect: () => chosen && setDialog('connect'), openPanel: () => setPanel('node'), openVersions: () => setPanel('versions'), askPublish: () => setDialog('publish'), togglePalette: () => setPaletteOpen(!paletteOpen) })
 
   const retryFrom = (node: string) =>
     dataRun && over
@@ -259,6 +259,7 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
         </Button>
       </header>
       <div className="editor-main">
+        {!compared && <KindPalette kinds={kinds} open={paletteOpen} onOpen={setPaletteOpen} onPick={(kind) => add(kind, kind.no_input ? { kind: 'free' } : next)} />}
         <div className="editor-left">
           <div className="editor-canvas">
             <Canvas
@@ -276,9 +277,9 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
               onInsert={insert}
               onAfter={after}
               onOpen={pick}
-              onDropKind={(name, at, group) => {
+              onDropKind={(name, to) => {
                 const kind = kinds.get(name)
-                if (kind) add(kind, { kind: 'free' }, at, group)
+                if (kind) add(kind, to.connection ? { kind: 'on', connection: to.connection } : { kind: 'free' }, to.at, to.group)
               }}
             />
             {draft.nodes.length === 0 && (

@@ -1,6 +1,7 @@
 import { Search } from 'lucide-react'
 import { useEffect, useId, useMemo, useRef, useState } from 'react'
 import { best } from '@/app/match'
+import { dragKind } from '@/canvas/drop'
 import type { Kind, Kinds } from '@/canvas/graph'
 import { iconOf } from '@/canvas/icons'
 import { Dialog } from '@/ui/kit'
@@ -8,7 +9,7 @@ import { t } from '@/text'
 
 const groups = ['start', 'agents', 'data', 'network', 'web', 'branch', 'flow', 'repeat', 'time', 'people']
 
-/** Which kind of node to add: words, arrows and Enter, or a click, or a drag onto the canvas. */
+/** Which kind of node to add: words, arrows and Enter, or a click. */
 export function KindPicker({ kinds, starts, onPick, onClose, title }: { kinds: Kinds; starts: boolean; onPick: (kind: Kind) => void; onClose: () => void; title: string }) {
   return (
     <Dialog open onClose={onClose} title={title}>
@@ -17,7 +18,8 @@ export function KindPicker({ kinds, starts, onPick, onClose, title }: { kinds: K
   )
 }
 
-export function KindList({ kinds, starts, onPick, autoFocus, drag }: { kinds: Kinds; starts: boolean; onPick: (kind: Kind) => void; autoFocus?: boolean; drag?: boolean }) {
+/** The kinds by their groups; where they can be dragged, onto a canvas. */
+export function KindList({ kinds, starts, onPick, autoFocus, drag, label = t.editor.search }: { kinds: Kinds; starts: boolean; onPick: (kind: Kind) => void; autoFocus?: boolean; drag?: boolean; label?: string }) {
   const [query, setQuery] = useState('')
   const [at, setAt] = useState(0)
   const id = useId()
@@ -47,8 +49,8 @@ export function KindList({ kinds, starts, onPick, autoFocus, drag }: { kinds: Ki
           aria-expanded="true"
           aria-controls={id}
           aria-activedescendant={list.length ? `${id}-${chosen}` : undefined}
-          aria-label={t.editor.search}
-          placeholder={t.editor.search}
+          aria-label={label}
+          placeholder={label}
           value={query}
           onChange={(e) => {
             setQuery(e.target.value)
@@ -84,10 +86,7 @@ export function KindList({ kinds, starts, onPick, autoFocus, drag }: { kinds: Ki
                 aria-selected={i === chosen}
                 className="kind"
                 draggable={drag}
-                onDragStart={(e) => {
-                  e.dataTransfer.setData('application/x-agentstudio-kind', k.kind)
-                  e.dataTransfer.effectAllowed = 'copy'
-                }}
+                onDragStart={(e) => dragKind(e, k)}
                 onMouseMove={() => setAt(i)}
                 onClick={() => onPick(k)}
               >

@@ -20,6 +20,7 @@ interface Given {
   openPanel: () => void
   openVersions: () => void
   askPublish: () => void
+  togglePalette: () => void
 }
 
 /** What can be done in the editor, by the palette or by a key. */
@@ -54,6 +55,7 @@ export function useEditorCommands(g: Given): void {
   }
   const list: Command[] = [
     { id: 'e.add', title: t.editor.add, group, keys: 'a', run: g.askAdd },
+    { id: 'e.palette', title: t.editor.togglePalette, group, keys: 'p', run: g.togglePalette },
     { id: 'e.connect', title: t.editor.connectTo, group, keys: 'c', run: g.askConnect },
     { id: 'e.run', title: t.editor.run, group, keys: 'mod+enter', inFields: true, run: g.askRun },
     { id: 'e.open', title: t.editor.openPanel, group, keys: 'e', run: () => { g.openPanel(); requestAnimationFrame(() => document.querySelector<HTMLElement>('.panel .panel-form input, .panel .panel-form textarea, .panel .panel-form select')?.focus()) } },

@@ -1,7 +1,8 @@
 import { Plus, Trash2 } from 'lucide-react'
 import { useState, type ComponentType } from 'react'
 import { CodeField, ExpressionField, TextField } from './ExpressionField'
-import { useModels, useTimetable, useWorkflowChoices } from './queries'
+import { ModelField } from './ModelField'
+import { useTimetable, useWorkflowChoices } from './queries'
 import { Button } from '@/ui/kit'
 import { JsonInput, type WidgetProps } from '@/ui/SchemaForm'
 import { useLater } from '@/ui/useLater'
@@ -19,35 +20,6 @@ export const widgets: Record<string, ComponentType<WidgetProps>> = {
   schema: JsonInput,
   workflow: WorkflowField,
   'name:cron': CronField,
-}
-
-function ModelField({ value, onChange, ids }: WidgetProps) {
-  const models = useModels()
-  const chosen = Array.isArray(value) ? value.join(', ') : String(value ?? '')
-  const known = models.filter((m) => m.configured)
-  const other = models.filter((m) => !m.configured)
-  const listed = chosen === '' || chosen === 'default' || models.some((m) => m.id === chosen)
-  return (
-    <select {...ids} className="input" value={chosen} onChange={(e) => onChange(e.target.value || undefined)}>
-      <option value="">{t.editor.defaultModel}</option>
-      {chosen === 'default' && <option value="default">default</option>}
-      {!listed && <option value={chosen}>{chosen}</option>}
-      <optgroup label={t.editor.modelsReady}>
-        {known.map((m) => (
-          <option key={m.id} value={m.id}>
-            {m.title}
-          </option>
-        ))}
-      </optgroup>
-      <optgroup label={t.editor.modelsNotSet}>
-        {other.map((m) => (
-          <option key={m.id} value={m.id}>
-            {m.title}
-          </option>
-        ))}
-      </optgroup>
-    </select>
-  )
 }
 
 function WorkflowField({ value, onChange, ids }: WidgetProps) {

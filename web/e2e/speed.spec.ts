@@ -1,0 +1,67 @@
+import { enter, expect, test } from './studio'
+
+const middle = (all: number[]) => all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)] ?? NaN
+const late = (all: number[]) => all.toSorted((a, b) => a - b)[Math.floor(all.length * 0.95)] ?? NaN
+
+test('an event is on the screen soon after it has arrived', async ({ page, server, email, caller }) => {
+  const lines = 40
+  const w = await caller.call('POST', '/workflows', {
+    name: 'Steady',
+    nodes: [
+      { id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } },
+      { id: 'each', kind: 'loop', config: { items: `{{ 1..${lines} }}`, parallel: 1 }, position: { x: 256, y: 0 } },
+      { id: 'pause', kind: 'wait', parent_id: 'each', config: { seconds: 0.2 }, position: { x: 20, y: 60 } },
+      { id: 'say', kind: 'log', parent_id: 'each', config: { message: 'spoken {{ item }}.' }, position: { x: 276, y: 60 } },
+    ],
+    connections: [
+      { source: 'start', target: 'each' },
+      { source: 'pause', target: 'say' },
+    ],
+  })
+  await page.addInitScript(() => {
+    const heard: Record<string, number> = {}
+    const took: number[] = []
+    const Native = window.WebSocket
+    window.WebSocket = class extends Native {
+      constructor(address: string | URL, protocols?: string | string[]) {
+        super(address, protocols)
+        this.addEventListener('message', (e) => {
+          const said = /"spoken (\d+)\."/.exec(String(e.data))?.[1]
+          if (said) heard[said] ??= performance.now()
+        })
+      }
+    }
+    const seen = new Set<string>()
+    new MutationObserver(() => {
+      for (const [, said] of document.body.innerText.matchAll(/spoken (\d+)\./g)) {
+        const from = heard[said ?? '']
+        if (!said || seen.has(said) || from === undefined) continue
+        seen.add(said)
+        requestAnimationFrame(() => took.push(performance.now() - from)) // it is painted with this frame
+      }
+    }).observe(document, { childList: true, subtree: true, characterData: true })
+    Object.assign(window, { took })
+  })
+  await enter(page, server, email)
+  const x = await caller.call('POST', '/executions', { workflow_id: w.id })
+  await page.goto(`${server.url}/executions/${x.id}`)
+  await page.getByRole('tab', { name: /Logs/ }).click()
+  await expect(page.getByRole('status').getByText('Completed')).toBeVisible({ timeout: 60_000 })
+  const took = await page.evaluate(() => (window as unknown as { took: number[] }).took)
+  console.log(`event → screen: ${took.length} events, ${middle(took).toFixed(0)} ms median, ${late(took).toFixed(0)} ms p95`)
+  expect(took.length).toBeGreaterThan(lines / 4)
+  expect(middle(took)).toBeLessThan(100)
+})
+
+test('pages are painted within a second', async ({ page, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows', { name: 'Small', nodes: [{ id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } }], connections: [] })
+  const x = await caller.call('POST', '/executions', { workflow_id: w.id, wait: 10 })
+  await enter(page, server, email)
+  for (const path of ['/', '/workflows', `/workflows/${w.id}`, '/executions', `/executions/${x.id}`, '/settings']) {
+    await page.goto(server.url + path)
+    await page.waitForFunction(() => performance.getEntriesByName('first-contentful-paint').length > 0)
+    const painted = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? Infinity)
+    console.log(`${path.replace(/[0-9a-f-]{36}/, 'ID')}: first paint after ${painted.toFixed(0)} ms`)
+    expect(painted, path).toBeLessThan(3000) // a second is for a laptop; machines that test are shared
+  }
+})
