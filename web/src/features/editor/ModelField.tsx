@@ -25,8 +25,8 @@ export function ModelField({ value, onChange, ids }: WidgetProps) {
                 value={id}
                 onChange={(e) => set(e.target.value ? rows.map((x, j) => (j === i ? e.target.value : x)) : rows.filter((_, j) => j !== i))}
               >
-                {rows.length === 1 && <option value="">{t.editor.defaultModel}</option>}
-                {(id === 'default' || rows.length > 1) && <option value="default">{t.editor.defaultModel} (default)</option>}
+                {rows.length === 1 && id !== 'default' && <option value="">{t.editor.defaultModel}</option>}
+                {(id === 'default' || rows.length > 1) && <option value="default">{t.editor.defaultModel}</option>}
                 {id !== '' && id !== 'default' && !models.some((m) => m.id === id) && <option value={id}>{id}</option>}
                 <Choices models={models} taken={rows.filter((x) => x !== id)} />
               </select>
