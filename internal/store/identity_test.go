@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -82,6 +83,7 @@ func TestEveryChangeOfAnIdentityMakesAllBeForgotten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		text = bytes.ReplaceAll(text, []byte("UPDATE workspaces SET version = version "), nil) // only takes the row's lock
 		if regexp.MustCompile(`_test\.go$`).MatchString(name) || !changes.Match(text) {
 			continue
 		}
