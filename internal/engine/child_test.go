@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"agentstudio/internal/execution"
 	"agentstudio/internal/node"
@@ -36,8 +37,15 @@ connections: [{source: start, target: each}, {source: each, target: total}]
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			for ctx.Err() == nil {
-				s.eng.Signal(x.ID)
+			often := time.NewTicker(200 * time.Microsecond) // and not all the time: the engine needs a processor too
+			defer often.Stop()
+			for {
+				select {
+				case <-often.C:
+					s.eng.Signal(x.ID)
+				case <-ctx.Done():
+					return
+				}
 			}
 		}()
 		done := s.wait(x.ID)
