@@ -59,22 +59,14 @@ func (a *askers) connect() error {
 		return err
 	}
 	defer conn.Close() //nolint:errcheck // what goes on is its copy
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return fmt.Errorf("a connection over %T", conn)
-	}
-	file, err := tcp.File()
+	file, err := watch(a.poll, conn)
 	if err != nil {
 		return err
 	}
-	fd := int(file.Fd())
-	if err := syscall.SetNonblock(fd, true); err != nil {
-		return errors.Join(err, file.Close())
-	}
 	one := &asker{file: file}
-	a.by[int32(fd)] = one
+	a.by[int32(file.Fd())] = one
 	a.free = append(a.free, one)
-	return syscall.EpollCtl(a.poll, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)})
+	return nil
 }
 
 func (a *askers) Close() error {

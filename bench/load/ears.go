@@ -37,20 +37,11 @@ func newEars() (*ears, error) {
 
 // add listens at a connection that has said hello; the caller may close its own.
 func (e *ears) add(conn net.Conn) error {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return fmt.Errorf("a socket over %T", conn)
+	file, err := watch(e.poll, conn)
+	if err == nil {
+		e.by[int32(file.Fd())] = &ear{file: file}
 	}
-	file, err := tcp.File()
-	if err != nil {
-		return err
-	}
-	fd := int(file.Fd())
-	if err := syscall.SetNonblock(fd, true); err != nil {
-		return errors.Join(err, file.Close())
-	}
-	e.by[int32(fd)] = &ear{file: file}
-	return syscall.EpollCtl(e.poll, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)})
+	return err
 }
 
 func (e *ears) Close() error {
