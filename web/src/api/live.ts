@@ -40,7 +40,6 @@ interface Room {
   watchers: Set<Watcher>
   last: number
   joined: boolean // of this connection
-  before: boolean // has been joined by an earlier one
 }
 
 const firstPause = 500
@@ -69,7 +68,7 @@ export class Live {
   watch(name: string, watcher: Watcher, after = -1): () => void {
     let room = this.rooms.get(name)
     if (!room) {
-      room = { watchers: new Set(), last: after, joined: false, before: false }
+      room = { watchers: new Set(), last: after, joined: false }
       this.rooms.set(name, room)
     } else if (after >= 0 && (room.last < 0 || after < room.last)) {
       // This one knows less than the others: the room is read again, and what
@@ -216,10 +215,9 @@ export class Live {
       return
     }
     if (e.type === 'subscription') {
-      // A room without numbers cannot tell what happened while we were away.
-      const gap = e.event === 'missed' || (e.event === 'subscribed' && room.before && room.last < 0)
-      if (e.event === 'subscribed') room.before = true
-      if (gap) for (const watcher of [...room.watchers]) watcher.missed?.()
+      // A room without numbers cannot tell what happened before it was joined:
+      // while we were away, or between loading what is shown and joining.
+      if (e.event === 'missed' || (e.event === 'subscribed' && room.last < 0)) for (const watcher of [...room.watchers]) watcher.missed?.()
       return
     }
     if (e.seq !== undefined && e.seq > room.last) room.last = e.seq
