@@ -45,6 +45,7 @@ type startInput struct {
 		IdempotencyKey string                     `json:"idempotency_key,omitempty" maxLength:"255" doc:"As the header"`
 		DryRun         bool                       `json:"dry_run,omitempty" doc:"Call nothing that reaches outside: such nodes use their pinned outputs"`
 		PinnedOutputs  map[string]json.RawMessage `json:"pinned_outputs,omitempty" maxProperties:"2000" doc:"For a dry run: outputs of the nodes of these ids"`
+		Until          string                     `json:"until,omitempty" maxLength:"128" doc:"Id of the node after which it ends: that node and what leads to it run. A node of a loop's body ends with its loop"`
 		Wait           float64                    `json:"wait,omitempty" minimum:"0" maximum:"60" doc:"Seconds to wait for the end"`
 	}
 }
@@ -83,7 +84,7 @@ func (s *Server) startExecution(ctx context.Context, by access.Actor, in *startI
 	}
 	start := execution.StartInput{WorkspaceID: workspaceID, WorkflowID: b.WorkflowID, Version: b.Version, TriggerType: b.TriggerType, StartNode: b.StartNode,
 		TriggerData: json.RawMessage(b.TriggerData), Priority: b.Priority, IdempotencyKey: key,
-		DryRun: b.DryRun, PinnedOutputs: b.PinnedOutputs}
+		DryRun: b.DryRun, PinnedOutputs: b.PinnedOutputs, Until: b.Until}
 	if b.ScheduledAt != nil {
 		start.ScheduledAt = b.ScheduledAt.UTC()
 	}
@@ -199,6 +200,7 @@ type retryBody struct {
 	Version     int                        `json:"version,omitempty" minimum:"1" maximum:"2147483647" doc:"Another saved version of the workflow; what differs runs again"`
 	Config      map[string]Object          `json:"config,omitempty" maxProperties:"2000" doc:"Configurations in place of those of the nodes of these ids; the workflow stays as it is. Needs the right to edit workflows"`
 	TriggerData Object                     `json:"trigger_data,omitempty" doc:"In place of the trigger data"`
+	Until       string                     `json:"until,omitempty" maxLength:"128" doc:"Id of the node after which it ends. With from set to the same node it runs alone, on what was done before it"`
 	Outputs     map[string]json.RawMessage `json:"outputs,omitempty" maxProperties:"2000" doc:"Outputs in place of running the nodes of these ids. Needs the right to edit workflows"`
 }
 
@@ -206,7 +208,7 @@ func (b *retryBody) input() execution.RetryInput {
 	if b == nil {
 		return execution.RetryInput{}
 	}
-	out := execution.RetryInput{From: b.From, Version: b.Version, TriggerData: json.RawMessage(b.TriggerData), Outputs: b.Outputs}
+	out := execution.RetryInput{From: b.From, Version: b.Version, TriggerData: json.RawMessage(b.TriggerData), Outputs: b.Outputs, Until: b.Until}
 	if len(b.Config) > 0 {
 		out.Config = make(map[string]json.RawMessage, len(b.Config))
 	}

@@ -68,6 +68,7 @@ type Lineage struct {
 	TriggerData bool     `json:"trigger_data" doc:"It has other trigger data"`
 	Version     int      `json:"version,omitempty" doc:"The workflow's version that the retried execution ran, when this one runs another"`
 	Edited      bool     `json:"edited" doc:"It runs a definition of its own, not a saved version"`
+	Until       string   `json:"until,omitempty" doc:"The node after which it ends"`
 	Reused      []string `json:"reused" doc:"Nodes whose finished runs were taken over"`
 }
 
@@ -75,7 +76,7 @@ func viewLineage(l *execution.Lineage) *Lineage {
 	if l == nil {
 		return nil
 	}
-	return &Lineage{Config: listed(slices.Sorted(maps.Keys(l.Config))), Outputs: listed(l.Outputs), TriggerData: l.TriggerData, Version: l.Version, Edited: l.Edited, Reused: listed(l.Reused)}
+	return &Lineage{Config: listed(slices.Sorted(maps.Keys(l.Config))), Outputs: listed(l.Outputs), TriggerData: l.TriggerData, Version: l.Version, Edited: l.Edited, Until: l.Until, Reused: listed(l.Reused)}
 }
 
 // markReused shows which nodes ran in the execution that this one retries.

@@ -31,8 +31,32 @@ func ProgramOf(ctx context.Context, from Definitions, x *Execution) (*workflow.P
 // withConfig compiles a definition with other configurations of nodes, and
 // finds everything that is wrong with it.
 func (s *Service) withConfig(d *workflow.Definition, config map[string]json.RawMessage) (*workflow.Program, error) {
-	var faults []fault.Detail
 	paths := map[string]string{}
+	if err := reconfigure(d, config, paths); err != nil {
+		return nil, err
+	}
+	d.Normalise()
+	p, report := s.programs.Compile(d)
+	if p != nil {
+		return p, nil
+	}
+	var faults []fault.Detail
+	for _, e := range report.Errors {
+		location := "definition." + e.Path
+		for was, is := range paths {
+			if rest, found := strings.CutPrefix(e.Path, was); found && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+				location = is + rest
+			}
+		}
+		faults = append(faults, fault.Detail{Location: location, Code: e.Code, Message: e.Message})
+	}
+	return nil, fault.InvalidInput(faults...)
+}
+
+// reconfigure gives nodes other configurations, and notes in paths where each
+// stands.
+func reconfigure(d *workflow.Definition, config map[string]json.RawMessage, paths map[string]string) error {
+	var faults []fault.Detail
 	for _, id := range sortedKeys(config) {
 		at := slices.IndexFunc(d.Nodes, func(n workflow.Node) bool { return n.ID == id })
 		if at < 0 {
@@ -45,26 +69,35 @@ func (s *Service) withConfig(d *workflow.Definition, config map[string]json.RawM
 			continue
 		}
 		d.Nodes[at].Config = with
-		paths[fmt.Sprintf("nodes[%d].config", at)] = "body.config." + id
+		if paths != nil {
+			paths[fmt.Sprintf("nodes[%d].config", at)] = "body.config." + id
+		}
 	}
 	if len(faults) > 0 {
+		return fault.InvalidInput(faults...)
+	}
+	return nil
+}
+
+// upTo has the execution end after a node: it runs a definition of its own. What
+// comes after the node, and what stands aside, need not be valid.
+func (s *Service) upTo(whole *workflow.Definition, id string, e *New) (*workflow.Program, error) {
+	d := whole.UpTo(id)
+	if d == nil {
+		return nil, fault.InvalidInput(fault.Detail{Location: "body.until", Code: "unknown_node", Message: "the workflow has no such node", Value: id})
+	}
+	short, report := s.programs.Compile(d)
+	if short == nil {
+		var faults []fault.Detail
+		for _, e := range report.Errors {
+			faults = append(faults, fault.Detail{Location: "definition." + e.Path, Code: e.Code, Message: e.Message})
+		}
 		return nil, fault.InvalidInput(faults...)
 	}
-	d.Normalise()
-	p, report := s.programs.Compile(d)
-	if p != nil {
-		return p, nil
-	}
-	for _, e := range report.Errors {
-		location := "definition." + e.Path
-		for was, is := range paths {
-			if rest, found := strings.CutPrefix(e.Path, was); found && (rest == "" || rest[0] == '.' || rest[0] == '[') {
-				location = is + rest
-			}
-		}
-		faults = append(faults, fault.Detail{Location: location, Code: e.Code, Message: e.Message})
-	}
-	return nil, fault.InvalidInput(faults...)
+	e.Lineage.Edited, e.Lineage.Until = true, id
+	var err error
+	e.Definition, err = json.Marshal(short.Definition)
+	return short, err
 }
 
 // idleFields are the fields of a node that change nothing of what it comes to.

@@ -167,6 +167,8 @@ type Lineage struct {
 	Edited bool `json:"edited,omitempty"`
 	// Config is what replaced the configurations of nodes, by node id.
 	Config map[string]json.RawMessage `json:"config,omitempty"`
+	// Until is the node after which it ends, by id; empty: it runs to its end.
+	Until string `json:"until,omitempty"`
 	// TriggerData says that it has other trigger data.
 	TriggerData bool `json:"trigger_data,omitempty"`
 	// Outputs are the nodes whose outputs were given, by id.

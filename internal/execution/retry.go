@@ -26,6 +26,7 @@ type RetryInput struct {
 	Config      map[string]json.RawMessage // replaces the configurations of nodes, by id
 	TriggerData json.RawMessage            // replaces the trigger data; nil keeps it
 	Outputs     map[string]json.RawMessage // stands for runs of nodes, by id
+	Until       string                     // the node after which it ends; empty: none
 }
 
 // Retry starts a new execution that reuses what is committed upstream of the
@@ -86,6 +87,9 @@ func (s *Service) again(ctx context.Context, by access.Actor, old *Execution, in
 	r := &rerun{program: p, again: map[int]bool{}}
 	r.edits(was)
 	start, ok := p.StartFor(old.TriggerType, old.StartNode)
+	if !ok && in.Until != "" {
+		return nil, fault.InvalidInput(fault.Detail{Location: "body.until", Code: "not_reached", Message: "the trigger that this execution started from does not lead to this node", Value: in.Until})
+	}
 	if !ok {
 		return nil, fault.New(fault.Conflict, "version %d has no trigger that this execution could start from: it started from %q", e.WorkflowVersion, old.StartNode)
 	}
@@ -120,6 +124,9 @@ func (s *Service) again(ctx context.Context, by access.Actor, old *Execution, in
 // that is no saved version.
 func (s *Service) edited(ctx context.Context, was *workflow.Program, old *Execution, in RetryInput, e *New) (*workflow.Program, error) {
 	p, own := was, old.Lineage != nil && old.Lineage.Edited
+	if in.Until != "" {
+		return s.untilOf(ctx, was, old, in, e)
+	}
 	if in.Version != 0 && (own || in.Version != old.WorkflowVersion) {
 		var err error
 		if p, err = s.programs.Program(ctx, old.WorkspaceID, old.WorkflowID, in.Version); err != nil {
@@ -140,10 +147,34 @@ func (s *Service) edited(ctx context.Context, was *workflow.Program, old *Execut
 	if !own {
 		return p, nil
 	}
+	if old.Lineage != nil && in.Version == 0 {
+		e.Lineage.Until = old.Lineage.Until
+	}
 	e.Lineage.Edited = true
 	var err error
 	e.Definition, err = json.Marshal(p.Definition)
 	return p, err
+}
+
+// untilOf is edited for an execution that ends after a node.
+func (s *Service) untilOf(ctx context.Context, was *workflow.Program, old *Execution, in RetryInput, e *New) (*workflow.Program, error) {
+	d := was.Definition
+	if in.Version != 0 {
+		var err error
+		if d, err = s.programs.Saved(ctx, old.WorkspaceID, old.WorkflowID, in.Version); err != nil {
+			return nil, err
+		}
+		if e.WorkflowVersion = in.Version; in.Version != old.WorkflowVersion {
+			e.Lineage.Version = old.WorkflowVersion
+		}
+	}
+	if len(in.Config) > 0 {
+		d, e.Lineage.Config = d.Clone(), in.Config
+		if err := reconfigure(d, in.Config, nil); err != nil {
+			return nil, err
+		}
+	}
+	return s.upTo(d, in.Until, e)
 }
 
 // allRows returns every node's run of an execution.

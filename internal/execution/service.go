@@ -21,6 +21,8 @@ type Programs interface {
 	Definitions
 	Live(ctx context.Context, workspaceID, workflowID string) (int, error)
 	Newest(ctx context.Context, workspaceID, workflowID string) (int, error)
+	// Saved returns a version as it stands; it need not be valid.
+	Saved(ctx context.Context, workspaceID, workflowID string, version int) (*workflow.Definition, error)
 	Compile(d *workflow.Definition) (*workflow.Program, workflow.Report)
 }
 
@@ -100,6 +102,9 @@ type StartInput struct {
 	// nodes that would.
 	DryRun        bool
 	PinnedOutputs map[string]json.RawMessage
+	// Until is the id of the node after which it ends: that node and what leads
+	// to it run, from a definition of the execution's own. Empty runs all.
+	Until string
 	// ParentID and Depth say which execution this one follows.
 	ParentID string
 	Depth    int
@@ -168,11 +173,15 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.programs.Program(ctx, in.WorkspaceID, in.WorkflowID, version)
+	e := &New{IdempotencyKey: in.IdempotencyKey}
+	p, err := s.program(ctx, in, version, e)
 	if err != nil {
 		return nil, err
 	}
 	start, ok := p.StartFor(in.TriggerType, in.StartNode)
+	if !ok && in.Until != "" {
+		return nil, fault.InvalidInput(fault.Detail{Location: "body.until", Code: "not_reached", Message: "the trigger that is started from does not lead to this node: connect them, or choose another start_node", Value: in.Until})
+	}
 	if !ok {
 		return nil, fault.InvalidInput(fault.Detail{Location: "body.start_node", Code: "unknown_node", Message: "the workflow has no such trigger that is enabled"})
 	}
@@ -185,14 +194,13 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 	if in.ID == "" {
 		in.ID = s.cfg.NewID()
 	}
-	x := Execution{ID: in.ID, WorkspaceID: in.WorkspaceID, WorkflowID: in.WorkflowID, WorkflowName: p.Definition.Name, WorkflowVersion: version,
+	e.Execution = Execution{ID: in.ID, WorkspaceID: in.WorkspaceID, WorkflowID: in.WorkflowID, WorkflowName: p.Definition.Name, WorkflowVersion: version,
 		UserID: by.UserID, APIKeyID: by.APIKeyID, Status: Pending, TriggerType: in.TriggerType, StartNode: start.Node.ID, TriggerData: in.TriggerData, Priority: in.Priority,
 		TotalNodes: len(p.Steps), ParentID: in.ParentID, Depth: in.Depth, ScheduledAt: in.ScheduledAt, CreatedAt: s.cfg.Now().UTC(), Epoch: 1, Worker: s.cfg.Leased,
-		DryRun: in.DryRun, Pinned: in.PinnedOutputs}
-	if err := checkDry(p, start, &x); err != nil {
+		DryRun: in.DryRun, Pinned: in.PinnedOutputs, Lineage: e.Lineage}
+	if err := checkDry(p, start, &e.Execution); err != nil {
 		return nil, err
 	}
-	e := &New{Execution: x, IdempotencyKey: in.IdempotencyKey}
 	if e.Place, err = s.place(p, in); err != nil {
 		return nil, err
 	}
@@ -206,6 +214,19 @@ func (s *Service) prepare(ctx context.Context, by access.Actor, in StartInput) (
 		return e, dedupe(e, start, in)
 	}
 	return e, nil
+}
+
+// program returns what an execution of the version runs.
+func (s *Service) program(ctx context.Context, in StartInput, version int, e *New) (*workflow.Program, error) {
+	if in.Until == "" {
+		return s.programs.Program(ctx, in.WorkspaceID, in.WorkflowID, version)
+	}
+	d, err := s.programs.Saved(ctx, in.WorkspaceID, in.WorkflowID, version)
+	if err != nil {
+		return nil, err
+	}
+	e.Lineage = &Lineage{}
+	return s.upTo(d, in.Until, e)
 }
 
 // place returns what the execution needs before it runs. A dry run disturbs

@@ -46,6 +46,9 @@ func requestHash(in StartInput) string {
 	if in.DryRun {
 		parts = append(parts, in.PinnedOutputs)
 	}
+	if in.Until != "" {
+		parts = append(parts, "until", in.Until)
+	}
 	text, _ := json.Marshal(parts) // strings and JSON: always written
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])

@@ -48,6 +48,11 @@ func (l *Library) Program(ctx context.Context, workspaceID, workflowID string, v
 	return l.program(workspaceID+"/"+workflowID+"/"+strconv.Itoa(version), func() (*Definition, error) { return l.versions.Definition(ctx, workspaceID, workflowID, version) })
 }
 
+// Saved returns a saved version as it stands, be it valid or not.
+func (l *Library) Saved(ctx context.Context, workspaceID, workflowID string, version int) (*Definition, error) {
+	return l.versions.Definition(ctx, workspaceID, workflowID, version)
+}
+
 // Edited returns what an execution runs in place of a saved version, compiled.
 func (l *Library) Edited(ctx context.Context, workspaceID, executionID string) (*Program, error) {
 	return l.program(workspaceID+"/"+executionID, func() (*Definition, error) { return l.versions.Edited(ctx, workspaceID, executionID) })

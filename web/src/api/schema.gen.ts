@@ -1835,6 +1835,8 @@ export interface components {
             reused: string[] | null;
             /** @description It has other trigger data */
             trigger_data: boolean;
+            /** @description The node after which it ends */
+            until?: string;
             /**
              * Format: int64
              * @description The workflow's version that the retried execution ran, when this one runs another
@@ -2240,6 +2242,8 @@ export interface components {
             trigger_data?: {
                 [key: string]: unknown;
             };
+            /** @description Id of the node after which it ends. With from set to the same node it runs alone, on what was done before it */
+            until?: string;
             /**
              * Format: int64
              * @description Another saved version of the workflow; what differs runs again
@@ -2299,6 +2303,8 @@ export interface components {
              * @enum {string}
              */
             trigger_type?: "manual" | "webhook" | "schedule" | "api" | "event" | "workflow" | "mcp" | "chat" | "file";
+            /** @description Id of the node after which it ends: that node and what leads to it run. A node of a loop's body ends with its loop */
+            until?: string;
             /** Format: int64 */
             version?: number;
             /**
