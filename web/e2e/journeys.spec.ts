@@ -292,6 +292,38 @@ test('an output is pinned, and the run goes on from a node', async ({ page, serv
   await expect.poll(async () => (await caller.call<{ total: number }>('GET', `/executions?workflow_id=${w.id}`)).total).toBe(2)
 })
 
+test('a node is tried out alone, though what comes after it is not finished', async ({ page, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows', {
+    name: 'Half done',
+    nodes: [
+      { id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } },
+      { id: 'first', kind: 'set', title: 'First', config: { values: { word: '{{ trigger.word }}' } }, position: { x: 256, y: 0 } },
+      { id: 'second', kind: 'set', title: 'Second', config: { values: { said: '{{ nodes.first.output.word }}!' } }, position: { x: 512, y: 0 } },
+      { id: 'third', kind: 'http-request', title: 'Third', position: { x: 768, y: 0 } },
+    ],
+    connections: [
+      { source: 'start', target: 'first' },
+      { source: 'first', target: 'second' },
+      { source: 'second', target: 'third' },
+    ],
+  })
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows/${w.id}`)
+  await page.locator('.react-flow__node[data-id="second"]').click()
+  await page.getByRole('button', { name: 'Test this node' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Run up to “Second”' })
+  await dialog.getByRole('textbox').fill('{"word": "hear"}')
+  await dialog.getByRole('button', { name: 'Start' }).click()
+  await expect(page.getByRole('region', { name: 'Running' }).getByText('Completed')).toBeVisible()
+  await expect(page.getByRole('group', { name: 'Output' }).getByText('hear!')).toBeVisible()
+
+  // From now on alone, on the data of the last run, with the changed settings.
+  await page.getByRole('button', { name: 'Test this node' }).click()
+  await expect.poll(async () => (await caller.call<{ items: { id: string }[]; total: number }>('GET', `/executions?workflow_id=${w.id}`)).total).toBe(2)
+  const list = await caller.call<{ items: { id: string }[] }>('GET', `/executions?workflow_id=${w.id}`)
+  await expect.poll(async () => caller.call<{ status: string; lineage: { reused: string[]; until: string } }>('GET', `/executions/${list.items[0]?.id}`)).toMatchObject({ status: 'completed', lineage: { reused: ['start', 'first'], until: 'second' } })
+})
+
 test('a run is paused, goes on, and is cancelled', async ({ page, server, email, caller }) => {
   const w = await caller.call('POST', '/workflows', {
     name: 'Slow',

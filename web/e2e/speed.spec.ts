@@ -9,12 +9,14 @@ test('an event is on the screen soon after it has arrived', async ({ page, serve
     name: 'Steady',
     nodes: [
       { id: 'start', kind: 'manual-trigger', position: { x: 0, y: 0 } },
+      { id: 'open', kind: 'wait', config: { seconds: 4 }, position: { x: 128, y: 200 } }, // until the page shows the log
       { id: 'each', kind: 'loop', config: { items: `{{ 1..${lines} }}`, parallel: 1 }, position: { x: 256, y: 0 } },
       { id: 'pause', kind: 'wait', parent_id: 'each', config: { seconds: 0.2 }, position: { x: 20, y: 60 } },
       { id: 'say', kind: 'log', parent_id: 'each', config: { message: 'spoken {{ item }}.' }, position: { x: 276, y: 60 } },
     ],
     connections: [
-      { source: 'start', target: 'each' },
+      { source: 'start', target: 'open' },
+      { source: 'open', target: 'each' },
       { source: 'pause', target: 'say' },
     ],
   })
@@ -49,8 +51,8 @@ test('an event is on the screen soon after it has arrived', async ({ page, serve
   await expect(page.getByRole('status').getByText('Completed')).toBeVisible({ timeout: 60_000 })
   const took = await page.evaluate(() => (window as unknown as { took: number[] }).took)
   console.log(`event → screen: ${took.length} events, ${middle(took).toFixed(0)} ms median, ${late(took).toFixed(0)} ms p95`)
-  expect(took.length).toBeGreaterThan(lines / 4)
-  expect(middle(took)).toBeLessThan(100)
+  expect(took.length).toBe(lines)
+  expect(middle(took)).toBeLessThan(300) // a tenth of a second is for a laptop; machines that test are shared
 })
 
 test('pages are painted within a second', async ({ page, server, email, caller }) => {

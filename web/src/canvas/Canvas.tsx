@@ -7,7 +7,7 @@ import { handlesOf, nodeHeight, refusal, sizeOf, takesInput, titleOf, type Conne
 import { iconOf } from './icons'
 import './canvas.css'
 import type { Change } from './diff'
-import type { NodeRun } from '@/run/state'
+import { saying, type NodeRun } from '@/run/state'
 import { StatusIcon } from '@/ui/kit'
 import { t } from '@/text'
 
@@ -320,7 +320,7 @@ function NodeCard({ id, data, selected }: NodeProps<Card>) {
         </span>
         <span className="node-words">
           <span className="node-title clip">{data.title}</span>
-          <span className="node-kind clip">{data.run?.text ? data.run.text.slice(-80) : data.kindTitle}</span>
+          <span className="node-kind clip">{saying(data.run).slice(-80) || data.kindTitle}</span>
         </span>
         <Signs data={data} />
       </div>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { copy, paste, read } from './clipboard'
 import { diffLines, diffNodes } from './diff'
-import { align, changeNode, connect, dropLostHandles, freshId, groupAt, handlesOf, insertOn, newNode, originOf, overlaps, refusal, removeNodes, sizeOf, upstream, type Graph, type Kind, type Kinds } from './graph'
+import { align, changeNode, connect, dropLostHandles, freshId, groupAt, handlesOf, insertOn, makeRoom, newNode, originOf, overlaps, refusal, removeNodes, sizeOf, upstream, type Graph, type Kind, type Kinds } from './graph'
 import { begin, push, redo, settle, undo } from './history'
 import { layout } from './layout'
 
@@ -135,6 +135,30 @@ describe('the clipboard', () => {
   it('reads nothing else', () => {
     expect(read('hello')).toBeUndefined()
     expect(read('{"nodes":[{"id":1}]}')).toBeUndefined()
+  })
+})
+
+describe('room for a node', () => {
+  const at = (id: string, x: number, y: number, more: object = {}) => ({ id, kind: 'set', position: { x, y }, ...more })
+  it('is made by moving what comes behind it, and nothing else', () => {
+    const before = { nodes: [at('a', 0, 0), at('b', 256, 0), at('c', 512, 0), at('aside', 0, 400), at('over', 300, -200)], connections: [{ source: 'a', target: 'b' }, { source: 'b', target: 'c' }] }
+    const n = at('new', 130, 16)
+    const g = makeRoom(insertOn(before, { source: 'a', target: 'b' }, n, kinds), 'new', kinds)
+    expect(overlaps(g, kinds)).toBe(false)
+    for (const id of ['a', 'aside', 'over']) expect(g.nodes.find((m) => m.id === id)).toEqual(before.nodes.find((m) => m.id === id))
+    const x = (id: string) => g.nodes.find((m) => m.id === id)?.position?.x ?? 0
+    expect(x('c') - x('b')).toBe(256)
+  })
+  it('is found below what stands in its way', () => {
+    const g = makeRoom({ nodes: [at('a', 0, 0), at('b', 0, 80), at('new', 10, 10)], connections: [] }, 'new', kinds)
+    expect(overlaps(g, kinds)).toBe(false)
+    expect(g.nodes.slice(0, 2).map((n) => n.position)).toEqual([{ x: 0, y: 0 }, { x: 0, y: 80 }])
+  })
+  it('is made around a group that grows', () => {
+    const inner = [at('i', 20, 60, { parent_id: 'l' }), at('k', 276, 60, { parent_id: 'l' })]
+    const before = { nodes: [{ id: 'l', kind: 'loop', position: { x: 0, y: 0 } }, ...inner, at('z', 540, 0)], connections: [{ source: 'i', target: 'k' }, { source: 'l', target: 'z' }] }
+    const g = makeRoom(insertOn(before, { source: 'i', target: 'k' }, at('new', 140, 60, { parent_id: 'l' }), kinds), 'new', kinds)
+    expect(overlaps(g, kinds)).toBe(false)
   })
 })
 

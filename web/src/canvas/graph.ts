@@ -287,6 +287,33 @@ export function overlaps(g: Graph, kinds: Kinds): boolean {
   return false
 }
 
+/** Between nodes of a drawing, from left to right and from top to bottom. */
+const gap = { x: 72, y: 24 }
+
+/**
+ * Makes room for a node that was put among others: what comes behind it moves
+ * to the right, and it goes below what else is in its way. Nothing else moves.
+ */
+export function makeRoom(g: Graph, id: string, kinds: Kinds): Graph {
+  const n = nodeOf(g, id)
+  if (!n) return g
+  const box = (m: Node) => ({ x: m.position?.x ?? 0, y: m.position?.y ?? 0, ...sizeOf(g, m, kinds) })
+  type Box = ReturnType<typeof box>
+  const meet = (a: Box, b: Box) => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height
+  const others = g.nodes.filter((m) => m.id !== id && m.parent_id === n.parent_id)
+  const behind = others.filter((m) => reaches(g, id, m.id))
+  const mine = box(n)
+  const wide = { ...mine, width: mine.width + gap.x / 2 }
+  const push = Math.max(0, ...behind.filter((m) => meet(wide, box(m))).map((m) => mine.x + mine.width + gap.x - box(m).x))
+  const to = new Map<string, Point>()
+  if (push > 0) for (const m of behind) to.set(m.id, round({ x: box(m).x + push, y: box(m).y }))
+  const still = others.filter((m) => !to.has(m.id)).map(box)
+  for (let o = still.find((m) => meet(mine, m)), tries = 0; o && tries < 100; o = still.find((m) => meet(mine, m)), tries++) mine.y = o.y + o.height + gap.y
+  if (mine.y !== (n.position?.y ?? 0)) to.set(id, round({ x: mine.x, y: mine.y }))
+  const moved = to.size > 0 ? moveNodes(g, to) : g
+  return n.parent_id ? makeRoom(moved, n.parent_id, kinds) : moved
+}
+
 export type Edge = 'left' | 'centre' | 'right' | 'top' | 'middle' | 'bottom'
 
 /** Where nodes go to stand in one line. */

@@ -59,6 +59,11 @@ export function Inspector({ executionId, run, pinned, onPin, onRetry, retryLabel
         </select>
       )}
       {run.text && <pre className="stream">{run.text}</pre>}
+      {[...run.called].map(([step, c]) => (
+        <pre key={step} className="stream" aria-label={c.agent}>
+          <strong>{c.agent}</strong> {c.text}
+        </pre>
+      ))}
       {n?.error && (
         <div className="pad">
           <div className="fault" role="alert">

@@ -82,15 +82,15 @@ export function useRunActions() {
   const settled = () => client.invalidateQueries({ queryKey: [...keys.executions, 'list'] })
   return {
     start: useMutation({
-      mutationFn: (x: { workflow_id: string; trigger_data?: Record<string, unknown>; start_node?: string }) => body(api.POST('/api/v1/executions', { body: x })) as Promise<Schema['Execution']>,
+      mutationFn: (x: { workflow_id: string; trigger_data?: Record<string, unknown>; start_node?: string; until?: string }) => body(api.POST('/api/v1/executions', { body: x })) as Promise<Schema['Execution']>,
       onSettled: settled,
     }),
     cancel: useMutation({ mutationFn: (id: string) => body(api.POST('/api/v1/executions/{id}/cancel', { params: { path: { id } } })), onSettled: settled }),
     pause: useMutation({ mutationFn: (id: string) => body(api.POST('/api/v1/executions/{id}/pause', { params: { path: { id } } })) }),
     resume: useMutation({ mutationFn: (id: string) => body(api.POST('/api/v1/executions/{id}/resume', { params: { path: { id } } })) }),
     retry: useMutation({
-      mutationFn: (x: { id: string; from: string; version?: number }) =>
-        body(api.POST('/api/v1/executions/{id}/retry', { params: { path: { id: x.id } }, body: { from: x.from, ...(x.version ? { version: x.version } : {}) } })),
+      mutationFn: (x: { id: string; from: string; version?: number; until?: string }) =>
+        body(api.POST('/api/v1/executions/{id}/retry', { params: { path: { id: x.id } }, body: { from: x.from, ...(x.version ? { version: x.version } : {}), ...(x.until ? { until: x.until } : {}) } })),
       onSettled: settled,
     }),
     decide: useMutation({

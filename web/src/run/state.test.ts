@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { bars, criticalPath, emptyRun, take } from './state'
+import { bars, criticalPath, emptyRun, saying, take } from './state'
 import type { LiveEvent } from '@/api/live'
 
 const t0 = Date.parse('2026-01-01T00:00:00Z')
@@ -29,6 +29,20 @@ describe('the state of a run', () => {
     const again = take(s, events)
     expect(again.nodes.get('b')?.counts).toEqual({ running: 1, completed: 1 })
     expect(again.logs).toHaveLength(1)
+  })
+  it('tells what an agent says from what those say that it has called', () => {
+    seq = 0
+    const says = (text: string, more: object = {}) => ({ ...event(1, 'node_output', { node_id: 'a', kind: 'text', text, ...more }, 'delta'), seq: undefined as never })
+    const step = (name: string) => event(2, 'node_update', { node_id: 'a', name, kind: 'turn' }, 'step_completed')
+    let s = take(emptyRun(), [node(0, 'a', 'running'), says('I ask. '), says('Roses', { agent: 'Poet', step: 'turn-1/tool-1' }), says('Facts', { agent: 'Critic', step: 'turn-1/tool-2' }), says('Then…')])
+    expect(s.nodes.get('a')?.text).toBe('I ask. Then…')
+    expect([...(s.nodes.get('a')?.called.values() ?? [])]).toEqual([{ agent: 'Poet', text: 'Roses' }, { agent: 'Critic', text: 'Facts' }])
+    s = take(s, [step('turn-1/tool-1/turn-1')])
+    expect([...(s.nodes.get('a')?.called.keys() ?? [])]).toEqual(['turn-1/tool-2'])
+    expect(s.nodes.get('a')?.text).toBe('I ask. Then…')
+    s = take(s, [step('turn-2')])
+    expect(s.nodes.get('a')?.text).toBe('')
+    expect(saying(s.nodes.get('a'))).toBe('Facts')
   })
   it('shows any moment of the past from the events until then', () => {
     seq = 0

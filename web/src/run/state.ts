@@ -6,8 +6,10 @@ export interface NodeRun {
   /** Of a node that runs several times: how often in which state. */
   counts: Record<string, number>
   iterations: Map<string, { id: string; status: string; attempt: number; startedAt: number; endedAt: number; message?: string }>
-  /** What the model is saying just now, by iteration. */
+  /** What the model is saying just now. */
   text: string
+  /** What the agents say that this one has called, by the step they run in. */
+  called: ReadonlyMap<string, { agent: string; text: string }>
   message?: string
 }
 
@@ -85,7 +87,7 @@ export function take(before: RunState, events: readonly LiveEvent[]): RunState {
   const node = (id: string): NodeRun => {
     const was = s.nodes.get(id)
     if (was && owned.has(id)) return was
-    const mine: NodeRun = was ? { ...was, counts: { ...was.counts }, iterations: new Map(was.iterations) } : { status: 'pending', counts: {}, iterations: new Map(), text: '' }
+    const mine: NodeRun = was ? { ...was, counts: { ...was.counts }, iterations: new Map(was.iterations) } : { status: 'pending', counts: {}, iterations: new Map(), text: '', called: new Map() }
     s.nodes.set(id, mine)
     owned.add(id)
     return mine
@@ -108,7 +110,11 @@ export function take(before: RunState, events: readonly LiveEvent[]): RunState {
       const d = e.data as unknown as NodeData
       steps ??= [...s.steps]
       steps.push({ nodeId: d.node_id, iteration: d.iteration ?? '', name: d.name ?? '', kind: d.kind ?? '', title: d.title ?? '', failed: d.failed ?? false, durationMs: d.duration_ms ?? 0, at })
-      node(d.node_id).text = ''
+      const n = node(d.node_id)
+      const name = d.name ?? ''
+      const left = [...n.called].filter(([step]) => name !== step && !name.startsWith(step + '/'))
+      if (left.length === n.called.size) n.text = ''
+      else n.called = new Map(left)
     } else if (e.type === 'node_update') {
       const d = e.data as unknown as NodeData
       if (!d.status) continue
@@ -128,13 +134,16 @@ export function take(before: RunState, events: readonly LiveEvent[]): RunState {
       })
       n.status = overall(n.counts)
       if (d.message) n.message = d.message
-      if (ended) n.text = ''
-    } else if (e.type === 'node_output') {
-      const d = e.data as { node_id: string; kind: string; text?: string }
-      if (d.kind === 'text' && d.text) {
-        const n = node(d.node_id)
-        n.text = (n.text + d.text).slice(-20_000)
+      if (ended) {
+        n.text = ''
+        n.called = new Map()
       }
+    } else if (e.type === 'node_output') {
+      const d = e.data as { node_id: string; kind: string; text?: string; agent?: string; step?: string }
+      if (d.kind !== 'text' || !d.text) continue
+      const n = node(d.node_id)
+      if (d.agent) n.called = new Map(n.called).set(d.step ?? d.agent, { agent: d.agent, text: ((n.called.get(d.step ?? d.agent)?.text ?? '') + d.text).slice(-20_000) })
+      else n.text = (n.text + d.text).slice(-20_000)
     } else if (e.type === 'log') {
       const d = e.data as { node_id?: string; iteration?: string; level: string; message: string }
       logs ??= [...s.logs]
@@ -144,6 +153,11 @@ export function take(before: RunState, events: readonly LiveEvent[]): RunState {
   if (logs) s.logs = logs
   if (steps) s.steps = steps
   return s
+}
+
+/** What is being said in a node just now, by whoever speaks. */
+export function saying(n: NodeRun | undefined): string {
+  return n?.text || ([...(n?.called.values() ?? [])].at(-1)?.text ?? '')
 }
 
 export interface Bar {

@@ -18,7 +18,7 @@ import { ApiError, type Tagged } from '@/api/client'
 import { Missing } from '@/app/App'
 import { Canvas } from '@/canvas/Canvas'
 import { diffNodes } from '@/canvas/diff'
-import { addNode, connect, disconnect, handlesOf, insertOn, moveNodes, newNode, nodeOf, overlaps, refusal, titleOf, type Connection, type Kind, type Kinds } from '@/canvas/graph'
+import { addNode, connect, disconnect, handlesOf, insertOn, makeRoom, moveNodes, newNode, nodeOf, overlaps, refusal, titleOf, type Connection, type Kind, type Kinds } from '@/canvas/graph'
 import { layout } from '@/canvas/layout'
 import { useKinds } from '@/canvas/queries'
 import { isOver, useExecution, useRun, useRunActions } from '@/run/queries'
@@ -54,6 +54,8 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
   const [dialog, setDialog] = useState<'run' | 'publish' | 'connect' | null>(() => (params.has('run') ? 'run' : null))
   const [shownVersion, setShownVersion] = useState<number>()
   const [runId, setRunId] = useState<string>()
+  /** The node that is tried out: the run that is asked for ends with it. */
+  const [until, setUntil] = useState<string>()
   const [runOpen, setRunOpen] = useState(false)
   const [paletteOpen, setPaletteOpen] = usePaletteOpen()
   const actions = useRunActions()
@@ -132,8 +134,7 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
       let next = addNode(draft, node)
       if (where.kind === 'on') next = insertOn(draft, where.connection, node, kinds)
       else if (where.kind === 'after') next = connect(next, { source: where.id, target: node.id, source_handle: where.handle }, kinds)
-      // Whatever lies under it moves out of its way.
-      if (overlaps(next, kinds)) next = where.kind === 'free' ? next : layout(next, kinds)
+      if (where.kind !== 'free') next = makeRoom(next, node.id, kinds)
       editor.changeGraph(draft, next)
       setSelection([node.id])
       setPanel('node')
@@ -175,7 +176,7 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
       return
     }
     actions.start.mutate(
-      { workflow_id: editor.id, trigger_data: start.trigger_data, ...(start.start_node ? { start_node: start.start_node } : {}) },
+      { workflow_id: editor.id, trigger_data: start.trigger_data, ...(start.start_node ? { start_node: start.start_node } : {}), ...(until ? { until } : {}) },
       {
         onSuccess: (x) => {
           setRunId(x.id)
@@ -185,31 +186,32 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
       },
     )
   }
-  const askRun = () => {
+  const askRun = (upTo?: string) => {
     actions.start.reset()
+    setUntil(upTo)
     setDialog('run')
   }
   const next: Place = chosen ? { kind: 'after', id: chosen.id, handle: handlesOf(chosen, kinds)[0]?.name ?? 'output' } : { kind: 'free' }
   const askAdd = () => setPlace(next)
 
-  useEditorCommands({ editor, kinds, selection, setSelection, flow, askAdd, askRun, askConnect: () => chosen && setDialog('connect'), openPanel: () => setPanel('node'), openVersions: () => setPanel('versions'), askPublish: () => setDialog('publish'), togglePalette: () => setPaletteOpen(!paletteOpen) })
+  useEditorCommands({ editor, kinds, selection, setSelection, flow, askAdd, askRun: () => askRun(), askConnect: () => chosen && setDialog('connect'), openPanel: () => setPanel('node'), openVersions: () => setPanel('versions'), askPublish: () => setDialog('publish'), togglePalette: () => setPaletteOpen(!paletteOpen) })
 
-  const retryFrom = (node: string) =>
-    dataRun && over
-      ? async () => {
-          if (!(await editor.saver.flush())) return
-          actions.retry.mutate(
-            { id: dataRun, from: node, version: editor.saver.tag ? Number(/\d+/.exec(editor.saver.tag)?.[0] ?? 0) || editor.stored.version : editor.stored.version },
-            {
-              onSuccess: (x) => {
-                setRunId(x.id)
-                setRunOpen(true)
-              },
-              onError: toastError,
-            },
-          )
-        }
-      : undefined
+  const again = async (node: string, alone: boolean) => {
+    if (!dataRun || !(await editor.saver.flush())) return
+    actions.retry.mutate(
+      { id: dataRun, from: node, version: editor.saver.tag ? Number(/\d+/.exec(editor.saver.tag)?.[0] ?? 0) || editor.stored.version : editor.stored.version, ...(alone ? { until: node } : {}) },
+      {
+        onSuccess: (x) => {
+          setRunId(x.id)
+          setRunOpen(true)
+        },
+        onError: toastError,
+      },
+    )
+  }
+  const retryFrom = (node: string) => (dataRun && over ? () => void again(node, false) : undefined)
+  // Alone on the data of the last run; without one, with all that leads to it.
+  const testOf = (node: string) => (starts.length === 0 || (dataRun && !over) ? undefined : dataRun ? () => void again(node, true) : () => askRun(node))
 
   return (
     <div className="editor">
@@ -254,7 +256,7 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
             {t.editor.publish}
           </Button>
         )}
-        <Button kind="primary" icon={Play} busy={!!runId && !over} disabled={starts.length === 0 || (!!runId && !over)} onClick={askRun}>
+        <Button kind="primary" icon={Play} busy={!!runId && !over} disabled={starts.length === 0 || (!!runId && !over)} onClick={() => askRun()}>
           {runId && !over ? t.editor.running : t.editor.run}
         </Button>
       </header>
@@ -318,11 +320,12 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
             trigger={detail.data?.trigger_data}
             onClose={() => setPanel(null)}
             onRetry={retryFrom(chosen.id)}
+            onTest={testOf(chosen.id)}
           />
         ) : null}
       </div>
       {place && <KindPicker kinds={kinds} starts={place.kind === 'free'} title={t.editor.add} onPick={(kind) => add(kind, place)} onClose={() => setPlace(undefined)} />}
-      {dialog === 'run' && <RunDialog workflowId={editor.id} starts={starts} kinds={kinds} busy={actions.start.isPending} error={actions.start.error} onRun={(s) => void begin(s)} onClose={() => setDialog(null)} />}
+      {dialog === 'run' && <RunDialog title={until ? t.editor.testTitle(titles.get(until) ?? until) : t.editor.runTitle} workflowId={editor.id} starts={starts} kinds={kinds} busy={actions.start.isPending} error={actions.start.error} onRun={(s) => void begin(s)} onClose={() => setDialog(null)} />}
       {dialog === 'publish' && <PublishDialog editor={editor} report={editor.report} onPick={pick} onClose={() => setDialog(null)} />}
       {dialog === 'connect' && chosen && (
         <ConnectDialog

@@ -1,4 +1,4 @@
-import { PinOff, X } from 'lucide-react'
+import { FlaskConical, PinOff, X } from 'lucide-react'
 import { useMemo, useState } from 'react'
 import { scopeOf } from './expression'
 import { ScopeContext } from './ExpressionField'
@@ -29,10 +29,12 @@ interface Props {
   trigger: unknown
   onClose: () => void
   onRetry?: (() => void) | undefined
+  /** Runs this node alone; left out when that cannot be. */
+  onTest?: (() => void) | undefined
 }
 
 /** Everything about one node: what it does, what it did, what it is for. */
-export function NodePanel({ editor, node, kinds, problems, warnings, runId, run, outputs, trigger, onClose, onRetry }: Props) {
+export function NodePanel({ editor, node, kinds, problems, warnings, runId, run, outputs, trigger, onClose, onRetry, onTest }: Props) {
   const [tab, setTab] = useState<Tab>('settings')
   const kind = kinds.get(node.kind)
   const Icon = iconOf(kind?.icon)
@@ -66,6 +68,7 @@ export function NodePanel({ editor, node, kinds, problems, warnings, runId, run,
           onChange={(e) => change({ title: e.target.value || undefined } as Partial<Node>, 'title')}
           onBlur={editor.settle}
         />
+        {kind?.type !== 'trigger' && <Button kind="ghost" icon={FlaskConical} label={node.parent_id ? t.editor.testLoop : t.editor.testNode} disabled={!onTest || node.enabled === false} onClick={() => { setTab('run'); onTest?.() }} />}
         <Button kind="ghost" icon={X} label={t.close} onClick={onClose} />
       </header>
       <Tabs

@@ -18,7 +18,7 @@ export function startsOf(draft: Draft, kinds: Kinds): Node[] {
 }
 
 /** Asks for the data a run starts with; the last data is filled in. */
-export function RunDialog({ workflowId, starts, kinds, busy, error, onRun, onClose }: { workflowId: string; starts: Node[]; kinds: Kinds; busy: boolean; error: unknown; onRun: (start: Start) => void; onClose: () => void }) {
+export function RunDialog({ title, workflowId, starts, kinds, busy, error, onRun, onClose }: { title: string; workflowId: string; starts: Node[]; kinds: Kinds; busy: boolean; error: unknown; onRun: (start: Start) => void; onClose: () => void }) {
   const memory = `studio.input.${workflowId}`
   const [at, setAt] = useState(starts[0]?.id ?? '')
   const node = starts.find((n) => n.id === at) ?? starts[0]
@@ -52,7 +52,7 @@ export function RunDialog({ workflowId, starts, kinds, busy, error, onRun, onClo
     <Dialog
       open
       onClose={onClose}
-      title={t.editor.runTitle}
+      title={title}
       footer={
         <>
           <Button onClick={onClose}>{t.cancel}</Button>

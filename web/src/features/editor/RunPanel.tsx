@@ -5,6 +5,7 @@ import { ApprovalCard } from '@/run/ApprovalCard'
 import { JsonView } from '@/run/JsonView'
 import { Logs } from '@/run/Logs'
 import { isOver, useRunActions, type ExecutionDetail, type Run } from '@/run/queries'
+import { saying } from '@/run/state'
 import { duration, money } from '@/ui/format'
 import { Button, Fault, Status, StatusIcon, Tabs } from '@/ui/kit'
 import { toastError } from '@/ui/toast'
@@ -69,7 +70,7 @@ export function RunPanel({ id, run, detail, titles, onPick, onClose }: { id: str
                   <button type="button" onClick={() => onPick(node)}>
                     <StatusIcon status={r.status} />
                     <span className="title clip">{titles.get(node) ?? node}</span>
-                    <span className="muted clip grow">{r.text ? r.text.slice(-160) : (r.message ?? '')}</span>
+                    <span className="muted clip grow">{saying(r).slice(-160) || (r.message ?? '')}</span>
                     {r.iterations.size > 1 && (
                       <span className="muted num">
                         {r.counts['completed'] ?? 0}/{r.iterations.size}
