@@ -40,6 +40,10 @@ type socket struct {
 	renew  renewal
 	sub    event.Subscription
 	rooms  map[string]*follower
+	id     string          // what others know the connection by
+	name   string          // of whoever is at the other end; empty until others are told
+	stands map[string]bool // the rooms whose others know of it; nil until there is one
+	stood  time.Time       // when it last said where it stands
 
 	commands chan command
 	beats    atomic.Bool // it is time to look and to ping
@@ -52,6 +56,10 @@ type command struct {
 	Type     string `json:"type"`
 	Room     string `json:"room_id"`
 	AfterSeq *int64 `json:"after_seq"`
+	// Of presence.
+	X      *float64 `json:"x"`
+	Y      *float64 `json:"y"`
+	NodeID string   `json:"node_id"`
 
 	unreadable bool
 }
@@ -105,6 +113,9 @@ func (k *socket) serve(ctx context.Context, rooms []string, after int64) {
 			k.server.noteStream(ctx, err)
 			why = &closing{code: websocket.StatusInternalError, reason: "something went wrong on our side"}
 		}
+	}
+	for room := range k.stands {
+		k.leave(ctx, room)
 	}
 	_ = k.conn.Close(why.code, why.reason) // the other end may be gone
 	cancel()
@@ -230,7 +241,8 @@ func (k *socket) recover(ctx context.Context) error {
 }
 
 func (k *socket) greet(ctx context.Context, rooms []string, after int64) error {
-	if err := k.tell(notice{Type: "connection", Event: "connected", Connection: k.server.cfg.NewID()}); err != nil {
+	k.id = k.server.cfg.NewID()
+	if err := k.tell(notice{Type: "connection", Event: "connected", Connection: k.id}); err != nil {
 		return err
 	}
 	if err := k.subscribe(ctx, event.UserRoom(k.by.UserID), nil); err != nil {
@@ -254,12 +266,15 @@ func (k *socket) obey(ctx context.Context, c command) error {
 		return k.subscribe(ctx, c.Room, c.AfterSeq)
 	case c.Type == "unsubscribe":
 		if k.rooms[c.Room] != nil {
+			k.leave(ctx, c.Room)
 			k.sub.Remove(c.Room)
 			delete(k.rooms, c.Room)
 		}
 		return k.tell(notice{Type: "subscription", Event: "unsubscribed", Room: clip(c.Room)})
+	case c.Type == "presence":
+		return k.stand(ctx, c)
 	}
-	return k.refuse("", "a frame's type is subscribe, unsubscribe or ping")
+	return k.refuse("", "a frame's type is subscribe, unsubscribe, presence or ping")
 }
 
 // subscribe listens to the room before it reads what the room has kept.
@@ -341,6 +356,7 @@ func (k *socket) look(ctx context.Context) error {
 	}
 	slices.Sort(left)
 	for _, room := range left {
+		k.leave(ctx, room)
 		k.sub.Remove(room)
 		delete(k.rooms, room)
 		if err := k.refuse(room, "Access denied to room"); err != nil {

@@ -34,7 +34,7 @@ func (s *Server) socketRoutes() {
 func (s *Server) socket(path, id, summary string, rooms func(by access.Actor, id string) []string) {
 	o := op{Method: "GET", Path: path, ID: id, Tag: "realtime", Summary: summary, Status: http.StatusSwitchingProtocols,
 		Notes: "A WebSocket of JSON frames. Authenticate by ?ticket= (from /auth/ws-ticket), by Authorization, or by the sub-protocols agentstudio and bearer.<token>. " +
-			"Send subscribe {room_id, after_seq?}, unsubscribe {room_id} and ping; rooms are execution:, workflow:, workspace:, analytics: and user: with an id. " +
+			"Send subscribe {room_id, after_seq?}, unsubscribe {room_id}, presence {room_id, x?, y?, node_id?} and ping; rooms are execution:, workflow:, workspace:, analytics: and user: with an id. " +
 			"subscription/missed says that events of a room that keeps none may have been lost: load what you show anew. " +
 			"Closes with 4401 when the session ends and with 1013 when the client is too slow."}.operation()
 	o.Responses["101"] = &huma.Response{Description: "Switching protocols"}

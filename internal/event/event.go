@@ -18,6 +18,7 @@ const (
 	WorkflowUpdate  = "workflow_update"
 	Activity        = "activity"
 	Budget          = "budget"
+	Presence        = "presence"
 	// Session asks whoever follows for a user to look whether the session is
 	// still alive. It goes to no client.
 	Session = "session"
