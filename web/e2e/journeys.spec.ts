@@ -99,6 +99,33 @@ test('of two browsers on one workflow the second to save is told, and loses noth
   await other.context().close()
 })
 
+test('two who have a workflow open see each other come, point and go', async ({ page, browser, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows/import', example('support-triage'), 'application/yaml')
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows/${w.id}`)
+  await expect(page.locator('.react-flow__node').first()).toBeVisible()
+  const faces = page.getByRole('list', { name: 'Also here' })
+  await expect(faces).toHaveCount(0)
+  const other = await (await browser.newContext()).newPage()
+  await enter(other, server, email)
+  await other.goto(`${server.url}/workflows/${w.id}`)
+  await expect(faces.getByRole('listitem')).toHaveCount(1)
+  await expect(other.getByRole('list', { name: 'Also here' }).getByRole('listitem')).toHaveCount(1)
+  // The same place on both canvases, whatever each looks at.
+  const card = (p: typeof page) => p.locator('.react-flow__node').nth(1)
+  await card(other).hover()
+  await expect(page.locator('.peer-cursor')).toBeVisible()
+  await expect
+    .poll(async () => {
+      const [cursor, node] = [await page.locator('.peer-cursor').boundingBox(), await card(page).boundingBox()]
+      return !!cursor && !!node && cursor.x >= node.x && cursor.x <= node.x + node.width && cursor.y >= node.y && cursor.y <= node.y + node.height
+    })
+    .toBe(true)
+  if (process.env['PICTURES']) await page.screenshot({ path: `${process.env['PICTURES']}/together.png` })
+  await other.context().close()
+  await expect(faces).toHaveCount(0)
+})
+
 test('a run that is watched while the server is killed shows every event once', async ({ page, server, email, caller }) => {
   const steps = Array.from({ length: 6 }, (_, i) => i)
   const w = await caller.call('POST', '/workflows', {

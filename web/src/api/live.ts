@@ -58,6 +58,8 @@ export class Live {
   private listeners = new Set<() => void>()
   private opening = 0
   state: LiveState = 'off'
+  /** What others know the connection by; a new one has another. */
+  connection = ''
 
   constructor(private world: World) {}
 
@@ -99,6 +101,11 @@ export class Live {
       if (joined.joined) this.wire?.send(JSON.stringify({ type: 'unsubscribe', room_id: name }))
       if (this.rooms.size === 0) this.rest()
     }
+  }
+
+  /** Says something in a room that is watched; lost when there is no connection. */
+  say(room: string, frame: { type: string } & Record<string, unknown>): void {
+    if (this.state === 'open' && this.rooms.has(room)) this.wire?.send(JSON.stringify({ ...frame, room_id: room }))
   }
 
   /** Tries at once, as when the network is back. */
@@ -203,9 +210,10 @@ export class Live {
 
   private hear(text: string): void {
     this.listen()
-    const e = JSON.parse(text) as LiveEvent & { message?: string }
+    const e = JSON.parse(text) as LiveEvent & { message?: string; connection_id?: string }
     if (e.type === 'connection') {
       this.failures = 0
+      this.connection = e.connection_id ?? ''
       return
     }
     const room = this.rooms.get(e.room_id)

@@ -1090,7 +1090,7 @@ export interface paths {
         };
         /**
          * Everything one subscribes to, over one socket
-         * @description A WebSocket of JSON frames. Authenticate by ?ticket= (from /auth/ws-ticket), by Authorization, or by the sub-protocols agentstudio and bearer.<token>. Send subscribe {room_id, after_seq?}, unsubscribe {room_id} and ping; rooms are execution:, workflow:, workspace:, analytics: and user: with an id. subscription/missed says that events of a room that keeps none may have been lost: load what you show anew. Closes with 4401 when the session ends and with 1013 when the client is too slow.
+         * @description A WebSocket of JSON frames. Authenticate by ?ticket= (from /auth/ws-ticket), by Authorization, or by the sub-protocols agentstudio and bearer.<token>. Send subscribe {room_id, after_seq?}, unsubscribe {room_id}, presence {room_id, x?, y?, node_id?} and ping; rooms are execution:, workflow:, workspace:, analytics: and user: with an id. subscription/missed says that events of a room that keeps none may have been lost: load what you show anew. Closes with 4401 when the session ends and with 1013 when the client is too slow.
          */
         get: operations["connect"];
         put?: never;
@@ -1110,7 +1110,7 @@ export interface paths {
         };
         /**
          * The analytics of the personal workspace
-         * @description A WebSocket of JSON frames. Authenticate by ?ticket= (from /auth/ws-ticket), by Authorization, or by the sub-protocols agentstudio and bearer.<token>. Send subscribe {room_id, after_seq?}, unsubscribe {room_id} and ping; rooms are execution:, workflow:, workspace:, analytics: and user: with an id. subscription/missed says that events of a room that keeps none may have been lost: load what you show anew. Closes with 4401 when the session ends and with 1013 when the client is too slow.
+         * @description A WebSocket of JSON frames. Authenticate by ?ticket= (from /auth/ws-ticket), by Authorization, or by the sub-protocols agentstudio and bearer.<token>. Send subscribe {room_id, after_seq?}, unsubscribe {room_id}, presence {room_id, x?, y?, node_id?} and ping; rooms are execution:, workflow:, workspace:, analytics: and user: with an id. subscription/missed says that events of a room that keeps none may have been lost: load what you show anew. Closes with 4401 when the session ends and with 1013 when the client is too slow.
          */
         get: operations["connect-analytics"];
         put?: never;
@@ -1130,7 +1130,7 @@ export interface paths {
         };
         /**
          * One workspace
-         * @description A WebSocket of JSON frames. Authenticate by ?ticket= (from /auth/ws-ticket), by Authorization, or by the sub-protocols agentstudio and bearer.<token>. Send subscribe {room_id, after_seq?}, unsubscribe {room_id} and ping; rooms are execution:, workflow:, workspace:, analytics: and user: with an id. subscription/missed says that events of a room that keeps none may have been lost: load what you show anew. Closes with 4401 when the session ends and with 1013 when the client is too slow.
+         * @description A WebSocket of JSON frames. Authenticate by ?ticket= (from /auth/ws-ticket), by Authorization, or by the sub-protocols agentstudio and bearer.<token>. Send subscribe {room_id, after_seq?}, unsubscribe {room_id}, presence {room_id, x?, y?, node_id?} and ping; rooms are execution:, workflow:, workspace:, analytics: and user: with an id. subscription/missed says that events of a room that keeps none may have been lost: load what you show anew. Closes with 4401 when the session ends and with 1013 when the client is too slow.
          */
         get: operations["connect-workspace"];
         put?: never;
@@ -1150,7 +1150,7 @@ export interface paths {
         };
         /**
          * One execution, from its first event on
-         * @description A WebSocket of JSON frames. Authenticate by ?ticket= (from /auth/ws-ticket), by Authorization, or by the sub-protocols agentstudio and bearer.<token>. Send subscribe {room_id, after_seq?}, unsubscribe {room_id} and ping; rooms are execution:, workflow:, workspace:, analytics: and user: with an id. subscription/missed says that events of a room that keeps none may have been lost: load what you show anew. Closes with 4401 when the session ends and with 1013 when the client is too slow.
+         * @description A WebSocket of JSON frames. Authenticate by ?ticket= (from /auth/ws-ticket), by Authorization, or by the sub-protocols agentstudio and bearer.<token>. Send subscribe {room_id, after_seq?}, unsubscribe {room_id}, presence {room_id, x?, y?, node_id?} and ping; rooms are execution:, workflow:, workspace:, analytics: and user: with an id. subscription/missed says that events of a room that keeps none may have been lost: load what you show anew. Closes with 4401 when the session ends and with 1013 when the client is too slow.
          */
         get: operations["connect-execution"];
         put?: never;

@@ -344,6 +344,7 @@ export const en = {
     run: 'Run',
     runTitle: 'Run this workflow',
     testTitle: (name: string) => `Run up to “${name}”`,
+    peers: 'Also here',
     testNode: 'Test this node',
     testLoop: 'Test the loop this node is in',
     runAgain: 'Run again',

@@ -7,10 +7,12 @@ import { definitionDraft } from './draft'
 import { KindPalette, usePaletteOpen } from './KindPalette'
 import { KindPicker } from './KindPicker'
 import { NodePanel } from './NodePanel'
+import { PeerCursors, PeerFaces } from './Peers'
 import { useLastRun, useOpenWorkflow, useSetStatus, useVersion, type Workflow } from './queries'
 import { RunDialog, startsOf, type Start } from './RunDialog'
 import { RunPanel } from './RunPanel'
 import { useEditor } from './useEditor'
+import { usePresence } from './usePresence'
 import { useEditorCommands } from './commands'
 import '@/app/bench.css'
 import './editor.css'
@@ -102,6 +104,7 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
   const titles = useMemo(() => new Map(draft.nodes.map((n) => [n.id, titleOf(n, kinds)])), [draft.nodes, kinds])
 
   const chosen = selection.length === 1 ? nodeOf(draft, selection[0] ?? '') : undefined
+  const others = usePresence(editor.id, chosen?.id)
   const pick = useCallback((id: string) => {
     setSelection([id])
     setPanel('node')
@@ -220,6 +223,7 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
         <Status status={editor.stored.status} />
         <SaveSign editor={editor} />
         <span className="grow" />
+        <PeerFaces peers={others.peers} />
         <Problems problems={problems} errors={editor.report?.errors?.length ?? 0} known={!!editor.report} onPick={pick} />
         <span className="bar-group">
           <Button kind="ghost" icon={Undo2} label={t.editor.undo} disabled={!editor.canUndo} onClick={editor.undo} />
@@ -283,7 +287,9 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
                 const kind = kinds.get(name)
                 if (kind) add(kind, to.connection ? { kind: 'on', connection: to.connection } : { kind: 'free' }, to.at, to.group)
               }}
-            />
+            >
+              <PeerCursors peers={others.peers} graph={draft} onPoint={others.point} />
+            </Canvas>
             {draft.nodes.length === 0 && (
               <div className="canvas-empty">
                 <Empty icon={WorkflowIcon} title={t.editor.empty} action={<Button kind="primary" icon={Plus} onClick={askAdd}>{t.editor.emptyAction}</Button>}>
