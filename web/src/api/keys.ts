@@ -1,6 +1,7 @@
 /** What fetched data is called: every query key of the studio. */
 export const keys = {
-  workspaces: ['workspaces'] as const,
+  workspaces: ['workspaces', 'list'] as const,
+  members: (workspace: string) => ['workspaces', workspace, 'members'] as const,
   workflows: ['workflows'] as const,
   workflowList: (filter: object) => ['workflows', 'list', filter] as const,
   workflow: (id: string) => ['workflows', 'one', id] as const,

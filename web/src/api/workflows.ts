@@ -17,6 +17,18 @@ export function useWorkspace() {
   })
 }
 
+/** The names of those in the workspace, by user id. */
+export function useMemberNames() {
+  const workspace = useWorkspace().data?.id
+  return useQuery({
+    queryKey: keys.members(workspace ?? ''),
+    enabled: !!workspace,
+    staleTime: 300_000,
+    queryFn: () => body(api.GET('/api/v1/workspaces/{id}/members', { params: { path: { id: workspace ?? '' }, query: { limit: 100 } } })),
+    select: (page) => new Map((page.items ?? []).map((m) => [m.user_id, m.full_name || m.email])),
+  })
+}
+
 /** Makes a workflow of a file's text, YAML or JSON. */
 export function useImportWorkflow() {
   const client = useQueryClient()

@@ -178,6 +178,8 @@ export const en = {
     tags: 'Tags',
     lastRun: 'Last run',
     changed: 'Changed',
+    owner: 'Made by',
+    you: 'You',
     neverRan: 'never ran',
     open: 'Open',
     export: 'Download as YAML',

@@ -3,7 +3,8 @@ import { useMemo, useRef, useState, type DragEvent } from 'react'
 import { Link, useLocation } from 'wouter'
 import { download, useWorkflowActions, useWorkflowList, type Filter } from './queries'
 import './workflows.css'
-import { useCreateWorkflow, useImportWorkflow, useWorkspaceUpdates, type WorkflowSummary } from '@/api/workflows'
+import { useUser } from '@/api/hooks'
+import { useCreateWorkflow, useImportWorkflow, useMemberNames, useWorkspaceUpdates, type WorkflowSummary } from '@/api/workflows'
 import { useCommands } from '@/app/commands'
 import { ago } from '@/ui/format'
 import { Bones, Button, Empty, Fault, Menu, Segments, Status, StatusIcon } from '@/ui/kit'
@@ -31,6 +32,8 @@ export default function WorkflowsPage() {
     [list.data, gone, filter.status],
   )
   const tags = useMemo(() => [...new Set([...filter.tags, ...items.flatMap((w) => w.tags ?? [])])].sort().slice(0, 12), [items, filter.tags])
+  const names = useMemberNames()
+  const user = useUser()
   const filtered = filter.query !== '' || filter.status !== '' || filter.tags.length > 0
 
   const add = () => create.mutate(t.workflows.untitled, { onSuccess: (w) => navigate(`/workflows/${w.id}`), onError: toastError })
@@ -142,6 +145,7 @@ export default function WorkflowsPage() {
                   <th scope="col">{t.workflows.name}</th>
                   <th scope="col">{t.workflows.status}</th>
                   <th scope="col">{t.workflows.tags}</th>
+                  <th scope="col">{t.workflows.owner}</th>
                   <th scope="col">{t.workflows.lastRun}</th>
                   <th scope="col">{t.workflows.changed}</th>
                   <th scope="col">
@@ -151,7 +155,7 @@ export default function WorkflowsPage() {
               </thead>
               <tbody>
                 {items.map((w) => (
-                  <Row key={w.id} workflow={w} onGone={(away) => setGone((was) => { const next = new Set(was); if (away) next.add(w.id); else next.delete(w.id); return next })} />
+                  <Row key={w.id} workflow={w} owner={w.user_id === user?.id ? t.workflows.you : (names.data?.get(w.user_id) ?? '')} onGone={(away) => setGone((was) => { const next = new Set(was); if (away) next.add(w.id); else next.delete(w.id); return next })} />
                 ))}
               </tbody>
             </table>
@@ -175,7 +179,7 @@ export default function WorkflowsPage() {
   )
 }
 
-function Row({ workflow: w, onGone }: { workflow: WorkflowSummary; onGone: (away: boolean) => void }) {
+function Row({ workflow: w, owner, onGone }: { workflow: WorkflowSummary; owner: string; onGone: (away: boolean) => void }) {
   const actions = useWorkflowActions()
   const [, navigate] = useLocation()
   const remove = () => {
@@ -216,6 +220,9 @@ function Row({ workflow: w, onGone }: { workflow: WorkflowSummary; onGone: (away
             </span>
           ))}
         </span>
+      </td>
+      <td className="muted">
+        <span className="clip owner">{owner}</span>
       </td>
       <td>
         {w.last_execution ? (
