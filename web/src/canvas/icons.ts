@@ -1,4 +1,4 @@
-import { Bell, BookOpen, Bot, Braces, Clock, File, FileInput, Filter, GitBranch, GitMerge, Globe, Hourglass, Mail, MessageCircle, Network, OctagonX, Pencil, Play, Puzzle, Repeat, Reply, ScrollText, Search, Shuffle, Split, UserCheck, Webhook, Workflow, type LucideIcon } from 'lucide-react'
+import { Bell, BookOpen, Bot, Braces, Clock, File, FileInput, Filter, Gauge, GitBranch, GitMerge, Globe, Hourglass, Mail, MessageCircle, Network, OctagonX, Pencil, Play, Puzzle, Repeat, Reply, ScanText, ScrollText, Search, Shuffle, Signpost, Split, UserCheck, Webhook, Workflow, type LucideIcon } from 'lucide-react'
 
 /** The icons that kinds name; one that is not here gets a puzzle piece. */
 const known: Record<string, LucideIcon> = {
@@ -10,6 +10,7 @@ const known: Record<string, LucideIcon> = {
   file: File,
   'file-input': FileInput,
   filter: Filter,
+  gauge: Gauge,
   'git-branch': GitBranch,
   'git-merge': GitMerge,
   globe: Globe,
@@ -22,9 +23,11 @@ const known: Record<string, LucideIcon> = {
   play: Play,
   repeat: Repeat,
   reply: Reply,
+  'scan-text': ScanText,
   'scroll-text': ScrollText,
   search: Search,
   shuffle: Shuffle,
+  signpost: Signpost,
   split: Split,
   'user-check': UserCheck,
   webhook: Webhook,
