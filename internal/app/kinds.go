@@ -2,10 +2,8 @@ package app
 
 import (
 	"context"
-	"path/filepath"
 
 	"agentstudio/internal/agent"
-	"agentstudio/internal/blob"
 	"agentstudio/internal/demo"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
@@ -17,14 +15,14 @@ import (
 	"agentstudio/internal/websearch"
 )
 
-// maxFile bounds a file of a workspace, in bytes.
+// maxFile bounds a file that a run reads or writes whole, in bytes.
 const maxFile = 32 << 20
 
 // kindDeps is what the node kinds may reach.
 func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 	key := a.cfg.JinaAPIKey.Reveal()
 	search, read := websearch.New(web, a.cfg.JinaSearchURL, key), webread.New(web, a.cfg.JinaReaderURL, key)
-	files := blob.New(filepath.Join(a.cfg.DataDir, "files"), maxFile)
+	files := a.Files.Paths()
 	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer})...)
 	saved := store.NewAgents(a.db)
 	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Ledger: a.usage})
