@@ -101,7 +101,7 @@ func (a *App) adoptFolder(ctx context.Context, folder, workspaceID string) (err 
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // nothing was written through it itself
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || filepath.Ext(name) == ".writing" {
 			return err

@@ -34,10 +34,10 @@ func IDs() func() string {
 func Workspace(t testing.TB, db *store.DB, id string) {
 	t.Helper()
 	err := db.Write(context.Background(), func(tx *sql.Tx) error {
-		if _, err := tx.Exec(`INSERT INTO users (id, email, created_at, updated_at) VALUES ($1, $2, 1, 1)`, id, id+"@x.test"); err != nil {
+		if _, err := tx.ExecContext(context.Background(), `INSERT INTO users (id, email, created_at, updated_at) VALUES ($1, $2, 1, 1)`, id, id+"@x.test"); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`INSERT INTO workspaces (id, name, slug, created_by, created_at, updated_at) VALUES ($1, $1, $1, $1, 1, 1)`, id)
+		_, err := tx.ExecContext(context.Background(), `INSERT INTO workspaces (id, name, slug, created_by, created_at, updated_at) VALUES ($1, $1, $1, $1, 1, 1)`, id)
 		return err
 	})
 	if err != nil {

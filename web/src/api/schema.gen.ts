@@ -729,6 +729,98 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tools/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Files of a workspace, those of runs included */
+        get: operations["list-files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/files/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One file, or with download=1 its content
+         * @description The content honours Range, If-Range and If-None-Match.
+         */
+        get: operations["get-file"];
+        put?: never;
+        post?: never;
+        /** Delete a file for good */
+        delete: operations["delete-file"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/files/{id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The content of a file, by a link that was made for it */
+        get: operations["get-linked-file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/files/{id}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a link that gives the content to whoever has it, until it expires */
+        post: operations["share-file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/files/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload a file
+         * @description A form (multipart/form-data) with one part named file. It is stored while it arrives, and kept whole or not at all. Its type is found from its content. 409 path_taken: there is a file of this path; quota: the workspace has no room. 413: it is larger than allowed here.
+         */
+        post: operations["upload-file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workflows": {
         parameters: {
             query?: never;
@@ -1796,6 +1888,60 @@ export interface components {
             workflow_version: number;
             workspace_id: string;
         };
+        File: {
+            /** @description Found from the content, whatever the name says */
+            content_type: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description The run that made it; null for uploads */
+            execution_id: string | null;
+            /** Format: uuid */
+            id: string;
+            name: string;
+            node_id: string | null;
+            /** @description Unique in the workspace; runs know it by this */
+            path: string;
+            sha256: string;
+            /**
+             * Format: int64
+             * @description Bytes
+             */
+            size: number;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description Who uploaded it, or started the run that made it; null for triggers */
+            user_id: string | null;
+            /** Format: uuid */
+            workspace_id: string;
+        };
+        FileLink: {
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: uri */
+            url: string;
+        };
+        FilePage: {
+            items: components["schemas"]["File"][] | null;
+            /** Format: int64 */
+            limit: number;
+            /** Format: int64 */
+            offset: number;
+            /**
+             * Format: int64
+             * @description What they may take; null: no bound
+             */
+            quota_bytes: number | null;
+            /**
+             * Format: int64
+             * @description How many match the filters in all
+             */
+            total: number;
+            /**
+             * Format: int64
+             * @description What the workspace's files take together
+             */
+            used_bytes: number;
+        };
         Invitation: {
             /** Format: date-time */
             answered_at: string;
@@ -2266,6 +2412,14 @@ export interface components {
         SetStatusInputBody: {
             /** @enum {string} */
             status: "draft" | "published" | "archived";
+        };
+        ShareFileInputBody: {
+            /**
+             * Format: int64
+             * @description Seconds the link lasts
+             * @default 3600
+             */
+            expires_in: number;
         };
         StartedMany: {
             items: components["schemas"]["StartedOne"][] | null;
@@ -4463,6 +4617,229 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Timetable"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-files": {
+        parameters: {
+            query?: {
+                /** @description Only files this run made */
+                execution_id?: string;
+                /** @description Only files below it */
+                folder?: string;
+                /** @description At most so many items */
+                limit?: number;
+                /** @description Leave out so many */
+                offset?: number;
+                /** @description In the path, in any case */
+                query?: string;
+                /** @description Default -created_at */
+                sort?: "created_at" | "-created_at" | "updated_at" | "-updated_at" | "path" | "-path" | "size" | "-size";
+                /** @description Content type, or what it begins with: image/ */
+                type?: string;
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilePage"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-file": {
+        parameters: {
+            query?: {
+                /** @description 1: the content instead of what is known of it */
+                download?: boolean;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-linked-file": {
+        parameters: {
+            query: {
+                /** @description Unix seconds */
+                expires: number;
+                signature: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "share-file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ShareFileInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileLink"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "upload-file": {
+        parameters: {
+            query?: {
+                /** @description Where it is kept; left out: the name the form gives */
+                path?: string;
+                /** @description Put it in the place of the file that is there */
+                replace?: boolean;
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** Format: binary */
+                    file: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
                 };
             };
             /** @description What went wrong */
