@@ -16,8 +16,8 @@ import (
 )
 
 // partBytes is the size of the pieces a content travels in. S3 takes 10,000 of
-// them at most: 78 GiB.
-const partBytes = 8 << 20
+// them at most: 48 GiB.
+const partBytes = 5 << 20
 
 // S3Config says where contents are kept.
 type S3Config struct {

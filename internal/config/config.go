@@ -104,8 +104,8 @@ func (c *Config) Complete() error {
 	if _, err := c.Storage(); err != nil {
 		faults = append(faults, err)
 	}
-	if c.UploadMaxMiB < 0 || c.UploadMaxMiB > 1<<20 {
-		faults = append(faults, errors.New("STUDIO_UPLOAD_MAX_MIB must be between 1 and 1048576"))
+	if c.UploadMaxMiB < 0 || c.UploadMaxMiB > 40<<10 {
+		faults = append(faults, errors.New("STUDIO_UPLOAD_MAX_MIB must be between 1 and 40960"))
 	}
 	if c.FilesQuotaMiB < 0 {
 		faults = append(faults, errors.New("STUDIO_FILES_QUOTA_MIB must be 0, for no bound, or more"))

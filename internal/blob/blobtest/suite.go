@@ -62,7 +62,7 @@ func whole(t *testing.T, s Store, key string) []byte {
 }
 
 func readBack(t *testing.T, s Store, _ string) {
-	for _, n := range []int{0, 1, 3 << 20, 8 << 20, 8<<20 + 1, 20 << 20} {
+	for _, n := range []int{0, 1, 3 << 20, 5 << 20, 5<<20 + 1, 20 << 20} {
 		want := some(n)
 		key := fmt.Sprintf("w1/size-%d", n)
 		if err := s.Put(t.Context(), key, stream{bytes.NewReader(want)}); err != nil {
