@@ -45,13 +45,14 @@ func mayImport() map[string]string {
 
 		"engine":    "fault jsonvalue event node expr workflow execution",
 		"agent":     "fault access node llm tool schema expr workspace usage",
+		"toolbox":   "fault access node llm tool usage",
 		"courier":   "fault execution",
 		"retention": "execution",
 		"backup":    "fault",
 		"trigger":   "fault access event node schedule workflow execution",
 
 		"store":          adapter + " agent",
-		"api":            adapter + " agent",
+		"api":            adapter + " agent toolbox",
 		"mail":           "fault",
 		"outbound":       "fault limit",
 		"metrics":        "execution usage",

@@ -19,6 +19,7 @@ import (
 	"agentstudio/internal/file"
 	"agentstudio/internal/limit"
 	"agentstudio/internal/node"
+	"agentstudio/internal/toolbox"
 	"agentstudio/internal/usage"
 	"agentstudio/internal/workflow"
 	"agentstudio/internal/workspace"
@@ -83,6 +84,7 @@ type Services struct {
 	Budgets     *usage.Service
 	Executions  *execution.Service
 	Files       *file.Service
+	Toolbox     *toolbox.Service
 	Kinds       *node.Kinds
 	Codec       *workflow.Codec
 	Bus         Bus
@@ -231,6 +233,7 @@ func (s *Server) routes() {
 	s.agentTrialRoutes()
 	s.budgetRoutes()
 	s.fileRoutes()
+	s.toolRoutes()
 	s.catalogueRoutes()
 	s.executionRoutes()
 	s.approvalRoutes()

@@ -177,6 +177,7 @@ func tags() []*huma.Tag {
 		{Name: "agents", Description: "Agents that workflows refer to"},
 		{Name: "budgets", Description: "What may be spent on models"},
 		{Name: "files", Description: "Files of workspaces"},
+		{Name: "tools", Description: "Tools and models, used by hand"},
 		{Name: "executions", Description: "Runs of workflows"},
 		{Name: "realtime", Description: "What happens, as it happens"},
 		{Name: "catalogue", Description: "What this studio can do"},

@@ -202,7 +202,18 @@ func (t table) agentRequest(route string) (ask, bool) {
 
 func (t table) fileRequest(route string) (ask, bool) {
 	id := func() string { return t.s.file(t.w.owner.token, t.w.id, newID()+".txt", "text") }
+	in := "?workspace_id=" + t.w.id
 	switch route {
+	case "/tools/{name} GET":
+		return ask{path: "/tools/calculator"}, true
+	case "/tools/{name}/call POST":
+		return ask{path: "/tools/calculator/call" + in, body: `{"arguments":{"expression":"1"}}`}, true
+	case "/tools/web/search POST":
+		return ask{path: "/tools/web/search" + in, body: `{"query":"x"}`}, true
+	case "/tools/web/read POST":
+		return ask{path: "/tools/web/read" + in, body: `{"url":"https://a.test/"}`}, true
+	case "/tools/ai/chat POST":
+		return ask{path: "/tools/ai/chat" + in, body: `{"model":"demo/scripted","messages":[{"role":"user","content":"x"}]}`}, true
 	case "/tools/files GET":
 		return ask{path: "/tools/files?workspace_id=" + t.w.id}, true
 	case "/tools/files/upload POST":

@@ -106,6 +106,7 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 		Agents:      agent.NewService(saved, runner, agent.Config{NewID: newID, Now: s.clock.now}),
 		Executions:  execution.NewService(runs, library, disp, s.bus, execution.Config{NewID: newID, Leased: "local"}),
 		Files:       s.files,
+		Toolbox:     box(s, budgets),
 		FileLinks:   file.NewLinks([][]byte{bytes.Repeat([]byte("k"), 32)}),
 		Links:       links,
 		Kinds:       kinds,

@@ -30,6 +30,7 @@ import (
 	"agentstudio/internal/retention"
 	"agentstudio/internal/store"
 	"agentstudio/internal/tool"
+	"agentstudio/internal/toolbox"
 	"agentstudio/internal/trigger"
 	"agentstudio/internal/usage"
 	"agentstudio/internal/workflow"
@@ -69,6 +70,7 @@ type App struct {
 	Executions *execution.Service
 	Kinds      *node.Kinds
 	Tools      *tool.Catalogue
+	Toolbox    *toolbox.Service
 	Models     *llm.Registry
 	Codec      *workflow.Codec
 	Bus        event.Bus
@@ -162,6 +164,7 @@ func (a *App) wire(secrets [][]byte) error {
 		return err
 	}
 	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)
+	a.Toolbox = toolbox.New(a.Tools, agentModels{a.Models}, a.usage, toolbox.Config{})
 	workflows := store.NewWorkflows(a.db, a.Kinds)
 	library := workflow.NewLibrary(workflows, a.Kinds, 0)
 	a.Workflows = workflow.NewService(workflows, a.Kinds, library, a.Bus, workflow.Config{NewID: NewID, Agents: store.NewAgents(a.db)})

@@ -729,6 +729,80 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every built-in tool */
+        get: operations["list-tools"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One tool */
+        get: operations["get-tool"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/{name}/call": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Use a tool by hand
+         * @description What it does is real. The call stands in the ledger, as one of an agent does.
+         */
+        post: operations["call-tool"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/ai/chat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask a model
+         * @description Metered, and within the budgets of the workspace. With stream: true the events are delta, and at the end result or error.
+         */
+        post: operations["chat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tools/files": {
         parameters: {
             query?: never;
@@ -815,6 +889,40 @@ export interface paths {
          * @description A form (multipart/form-data) with one part named file. It is stored while it arrives, and kept whole or not at all. Its type is found from its content. 409 path_taken: there is a file of this path; quota: the workspace has no room. 413: it is larger than allowed here.
          */
         post: operations["upload-file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/web/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Read a page as Markdown */
+        post: operations["read-web"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/web/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Search the web */
+        post: operations["search-web"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1496,6 +1604,43 @@ export interface components {
              */
             unpriced_calls: number;
         };
+        CallToolInputBody: {
+            /** @description After the tool's input_schema */
+            arguments?: {
+                [key: string]: unknown;
+            };
+        };
+        ChatAnswer: {
+            content: string;
+            /**
+             * Format: double
+             * @description null: its price is not known
+             */
+            cost_usd: number | null;
+            /** @description The offline demo model answered */
+            demo?: boolean;
+            /** @description That answered */
+            model: string;
+            stop_reason: string;
+            usage: components["schemas"]["TokenCount"];
+        };
+        ChatInputBody: {
+            /** Format: int64 */
+            max_tokens?: number;
+            messages: components["schemas"]["ChatMessage"][] | null;
+            /** @description provider/name; left out: the default */
+            model?: string;
+            /** @description Answer with server-sent events */
+            stream?: boolean;
+            system?: string;
+            /** Format: double */
+            temperature?: number;
+        };
+        ChatMessage: {
+            content: string;
+            /** @enum {string} */
+            role: "user" | "assistant";
+        };
         CodeSent: {
             /**
              * Format: int64
@@ -2002,6 +2147,11 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        ListTool: {
+            items: components["schemas"]["Tool"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
         LogEntry: {
             data?: unknown;
             iteration: string;
@@ -2361,6 +2511,9 @@ export interface components {
             message: string;
             value?: unknown;
         };
+        ReadWebInputBody: {
+            url: string;
+        };
         RefreshInputBody: {
             refresh_token?: string;
         };
@@ -2391,6 +2544,24 @@ export interface components {
              * @description Another saved version of the workflow; what differs runs again
              */
             version?: number;
+        };
+        SearchResult: {
+            content?: string;
+            description: string;
+            published_at?: string;
+            title: string;
+            url: string;
+        };
+        SearchResults: {
+            results: components["schemas"]["SearchResult"][] | null;
+        };
+        SearchWebInputBody: {
+            /**
+             * Format: int64
+             * @default 5
+             */
+            num: number;
+            query: string;
         };
         Session: {
             /** Format: date-time */
@@ -2564,6 +2735,37 @@ export interface components {
             token_type: "bearer";
             user: components["schemas"]["User"];
         };
+        Tool: {
+            category: string;
+            /** @description Whether it can be used here */
+            configured: boolean;
+            /** @description What models read of it */
+            description: string;
+            /** @description Changes something outside */
+            effect: boolean;
+            /** @description What agents and nodes call it */
+            id: string;
+            /** @description JSON Schema of its arguments */
+            input_schema: unknown;
+            /** @description What an operator sets up for it */
+            needs: string[] | null;
+            risk: string;
+            title: string;
+        };
+        ToolResult: {
+            /**
+             * Format: double
+             * @description null: no price is known for a part of it
+             */
+            cost_usd: number | null;
+            /** Format: int64 */
+            duration_ms: number;
+            /** @description What a model reads */
+            text: string;
+            tokens: components["schemas"]["TokenCount"];
+            /** @description What a workflow reads */
+            value: unknown;
+        };
         TransferInputBody: {
             /** Format: uuid */
             user_id: string;
@@ -2655,6 +2857,14 @@ export interface components {
             code: string;
             email: string;
             full_name?: string;
+        };
+        WebPage: {
+            /** @description Markdown */
+            content: string;
+            description: string;
+            published_at?: string;
+            title: string;
+            url: string;
         };
         Workflow: {
             connections: components["schemas"]["workflow.Connection"][] | null;
@@ -4630,6 +4840,143 @@ export interface operations {
             };
         };
     };
+    "list-tools": {
+        parameters: {
+            query?: {
+                category?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListTool"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-tool": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tool"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "call-tool": {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CallToolInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolResult"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    chat: {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatAnswer"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-files": {
         parameters: {
             query?: {
@@ -4840,6 +5187,78 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["File"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "read-web": {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadWebInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebPage"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "search-web": {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchWebInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResults"];
                 };
             };
             /** @description What went wrong */
