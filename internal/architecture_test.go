@@ -19,7 +19,7 @@ import (
 // is listed where it is allowed. A package that is missing here fails.
 func mayImport() map[string]string {
 	const contracts = "fault jsonvalue access event node tool llm schema expr signature"
-	const nouns = contracts + " workspace schedule workflow execution account usage limit file"
+	const nouns = contracts + " workspace schedule workflow execution account usage limit file memory"
 	const adapter = nouns // an adapter knows the nouns, never another adapter
 	return map[string]string{
 		"fault": "",
@@ -38,6 +38,7 @@ func mayImport() map[string]string {
 		"usage":     "fault access event workspace",
 		"limit":     "",
 		"file":      "fault access workspace",
+		"memory":    "fault",
 		"signature": "",
 		"schedule":  "fault node",
 		"workflow":  "fault access event node schema expr workspace schedule",
@@ -71,7 +72,7 @@ func mayImport() map[string]string {
 		"llm/openai":     "fault llm",
 		"llm/scripted":   "fault llm schema",
 		"node/builtin":   "fault node llm tool schema schedule signature agent file demo outbound sandbox websearch webread",
-		"tool/builtin":   "fault node tool schema file demo outbound sandbox websearch webread",
+		"tool/builtin":   "fault node tool schema file memory demo outbound sandbox websearch webread",
 
 		"config": "fault",
 		"app":    "*",

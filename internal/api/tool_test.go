@@ -76,7 +76,7 @@ func TestToolsAreListedAndUsedByHand(t *testing.T) {
 	s.do("GET", "/tools?category=files", w.viewer.token, nil).expect(200).expectAt("total", 4).expectAt("items.0.id", "file_read").expectAt("items.0.risk", "low").expectAt("items.0.configured", true).
 		expectAt("items.0.input_schema.required.0", "path").expectAt("items.1.effect", true)
 	s.do("GET", "/tools/send_email", w.viewer.token, nil).expect(200).expectAt("configured", false)
-	s.do("GET", "/tools/calculater", w.viewer.token, nil).problem(404, "not_found")
+	s.do("GET", "/tools/calculatr", w.viewer.token, nil).problem(404, "not_found")
 	in := "?workspace_id=" + w.id
 	s.do("POST", "/tools/calculator/call"+in, w.editor.token, `{"arguments":{"expression":"6*7"}}`).expect(200).expectAt("text", "42").expectAt("cost_usd", 0)
 	s.do("POST", "/tools/file_write/call"+in, w.editor.token, `{"arguments":{"path":"a.txt","content":"hello"}}`).expect(200)

@@ -23,6 +23,7 @@ import (
 	"agentstudio/internal/file"
 	"agentstudio/internal/llm"
 	"agentstudio/internal/mail"
+	notes "agentstudio/internal/memory"
 	"agentstudio/internal/metrics"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
@@ -67,6 +68,7 @@ type App struct {
 	Agents     *agent.Service
 	Budgets    *usage.Service
 	Files      *file.Service
+	Memory     *notes.Service
 	Executions *execution.Service
 	Kinds      *node.Kinds
 	Tools      *tool.Catalogue

@@ -5,6 +5,7 @@ import (
 
 	"agentstudio/internal/agent"
 	"agentstudio/internal/demo"
+	"agentstudio/internal/memory"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/outbound"
@@ -23,7 +24,8 @@ func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 	key := a.cfg.JinaAPIKey.Reveal()
 	search, read := websearch.New(web, a.cfg.JinaSearchURL, key), webread.New(web, a.cfg.JinaReaderURL, key)
 	files := a.Files.Paths()
-	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer})...)
+	a.Memory = memory.NewService(store.NewMemories(a.db), memory.Config{NewID: NewID})
+	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer, Memory: a.Memory})...)
 	saved := store.NewAgents(a.db)
 	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Ledger: a.usage})
 	a.Agents = agent.NewService(saved, runner, agent.Config{NewID: NewID})

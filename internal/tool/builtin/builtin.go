@@ -23,6 +23,7 @@ type Deps struct {
 	Read   PageReader
 	Files  Files
 	Mail   Mailer
+	Memory Memory
 }
 
 // Requester makes guarded HTTP requests.
@@ -68,6 +69,8 @@ func Tools(deps Deps) []tool.Tool {
 		fileList(deps.Files),
 		fileDelete(deps.Files),
 		codeRun(),
+		memorySave(deps.Memory),
+		memorySearch(deps.Memory),
 		sendEmail(deps.Mail),
 		currentTime(deps.Now),
 		calculator(),
