@@ -19,7 +19,7 @@ import (
 // is listed where it is allowed. A package that is missing here fails.
 func mayImport() map[string]string {
 	const contracts = "fault jsonvalue access event node tool llm schema expr signature"
-	const nouns = contracts + " workspace schedule workflow execution account usage limit"
+	const nouns = contracts + " workspace schedule workflow execution account usage limit file memory"
 	const adapter = nouns // an adapter knows the nouns, never another adapter
 	return map[string]string{
 		"fault": "",
@@ -37,6 +37,8 @@ func mayImport() map[string]string {
 		"account":   "fault access",
 		"usage":     "fault access event workspace",
 		"limit":     "",
+		"file":      "fault access workspace",
+		"memory":    "fault",
 		"signature": "",
 		"schedule":  "fault node",
 		"workflow":  "fault access event node schema expr workspace schedule",
@@ -44,13 +46,14 @@ func mayImport() map[string]string {
 
 		"engine":    "fault jsonvalue event node expr workflow execution",
 		"agent":     "fault access node llm tool schema expr workspace usage",
+		"toolbox":   "fault access node llm tool usage",
 		"courier":   "fault execution",
 		"retention": "execution",
 		"backup":    "fault",
 		"trigger":   "fault access event node schedule workflow execution",
 
 		"store":          adapter + " agent",
-		"api":            adapter + " agent",
+		"api":            adapter + " agent toolbox",
 		"mail":           "fault",
 		"outbound":       "fault limit",
 		"metrics":        "execution usage",
@@ -68,14 +71,16 @@ func mayImport() map[string]string {
 		"llm/anthropic":  "fault llm",
 		"llm/openai":     "fault llm",
 		"llm/scripted":   "fault llm schema",
-		"node/builtin":   "fault node llm tool schema schedule signature agent blob demo outbound sandbox websearch webread",
-		"tool/builtin":   "fault node tool schema blob demo outbound sandbox websearch webread",
+		"node/builtin":   "fault node llm tool schema schedule signature agent file demo outbound sandbox websearch webread",
+		"tool/builtin":   "fault node tool schema file memory demo outbound sandbox websearch webread",
 
 		"config": "fault",
 		"app":    "*",
 
 		// What only tests import.
 		"store/storetest":       "store",
+		"blob/blobtest":         "blob fault",
+		"file/filetest":         "file blob store store/storetest",
 		"bus/bustest":           "event",
 		"limit/limittest":       "limit",
 		"redistest":             "",

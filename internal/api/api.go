@@ -16,8 +16,10 @@ import (
 	"agentstudio/internal/agent"
 	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
+	"agentstudio/internal/file"
 	"agentstudio/internal/limit"
 	"agentstudio/internal/node"
+	"agentstudio/internal/toolbox"
 	"agentstudio/internal/usage"
 	"agentstudio/internal/workflow"
 	"agentstudio/internal/workspace"
@@ -81,6 +83,8 @@ type Services struct {
 	Agents      *agent.Service
 	Budgets     *usage.Service
 	Executions  *execution.Service
+	Files       *file.Service
+	Toolbox     *toolbox.Service
 	Kinds       *node.Kinds
 	Codec       *workflow.Codec
 	Bus         Bus
@@ -90,6 +94,8 @@ type Services struct {
 	// WebhookSecret returns the secret that a credential of a workspace holds.
 	// NotFound: there is none of the name.
 	WebhookSecret func(ctx context.Context, workspaceID, credential string) ([]byte, error)
+	// FileLinks signs links to files; may be nil.
+	FileLinks *file.Links
 	// Links reads the links of letters to approvers; may be nil.
 	Links *execution.Links
 	// Models lists the models that can be named; may be nil.
@@ -226,6 +232,8 @@ func (s *Server) routes() {
 	s.agentRoutes()
 	s.agentTrialRoutes()
 	s.budgetRoutes()
+	s.fileRoutes()
+	s.toolRoutes()
 	s.catalogueRoutes()
 	s.executionRoutes()
 	s.approvalRoutes()

@@ -19,6 +19,7 @@ type Limits struct {
 	CodeIP      limit.Rate // codes asked for, per IP
 	Verify      limit.Rate // codes tried, per address and IP
 	Webhook     limit.Rate // webhook calls, per workflow
+	AI          limit.Rate // calls of models through the tools, per user
 }
 
 // DefaultLimits returns the limits that hold when an operator says nothing.
@@ -30,6 +31,7 @@ func DefaultLimits() Limits {
 		CodeIP:      limit.Rate{Requests: 20, Per: 15 * time.Minute},
 		Verify:      limit.Rate{Requests: 10, Per: 15 * time.Minute},
 		Webhook:     limit.Rate{Requests: 600, Per: time.Minute},
+		AI:          limit.Rate{Requests: 100, Per: time.Hour},
 	}
 }
 

@@ -19,22 +19,24 @@ const base = "/api/v1"
 
 // op declares one operation. A route is one declaration.
 type op struct {
-	Method  string
-	Path    string // under /api/v1
-	ID      string // for generated clients: "list-workflows"
-	Tag     string
-	Summary string
-	Notes   string // markdown; may be empty
-	Status  int    // of success; 200
-	Also    []int  // further statuses of success
-	Public  bool   // needs no credentials
-	Creates bool   // honours Idempotency-Key
+	Method   string
+	Path     string // under /api/v1
+	ID       string // for generated clients: "list-workflows"
+	Tag      string
+	Summary  string
+	Notes    string // markdown; may be empty
+	Status   int    // of success; 200
+	Also     []int  // further statuses of success
+	Public   bool   // needs no credentials
+	Creates  bool   // honours Idempotency-Key
+	Upload   bool   // its handler reads the body, as it arrives
+	Download bool   // its answer may take as long as its reader takes
 	// Stream is the media type of an answer that is not JSON; empty for JSON.
 	Stream string
 }
 
 // traits are what the adapter must know of an operation.
-type traits struct{ public, creates, reads bool }
+type traits struct{ public, creates, reads, uploads bool }
 
 const traitsKey = "traits"
 
@@ -57,7 +59,8 @@ func (o op) operation() huma.Operation {
 	out := huma.Operation{
 		OperationID: o.ID, Method: o.Method, Path: base + o.Path, Summary: o.Summary, Description: o.Notes, Tags: []string{o.Tag},
 		DefaultStatus: o.Status, MaxBodyBytes: -1, BodyReadTimeout: -1, // bodied has read the body before
-		Metadata: map[string]any{traitsKey: traits{public: o.Public, creates: o.Creates, reads: o.Method == http.MethodGet && o.Stream != eventStream}},
+		Metadata: map[string]any{traitsKey: traits{public: o.Public, creates: o.Creates, uploads: o.Upload,
+			reads: o.Method == http.MethodGet && o.Stream != eventStream && !o.Download}},
 		Responses: map[string]*huma.Response{"default": {Description: "What went wrong", Content: map[string]*huma.MediaType{
 			problemType: {Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}}}}},
 	}
@@ -106,7 +109,9 @@ func (s *Server) guard(t traits, h http.Handler) http.Handler {
 	if t.reads {
 		h = s.timed(h)
 	}
-	h = s.bodied(h)
+	if !t.uploads {
+		h = s.bodied(h)
+	}
 	if t.public {
 		return s.anonymous(h)
 	}
@@ -171,6 +176,8 @@ func tags() []*huma.Tag {
 		{Name: "workflows", Description: "Workflows, their versions and what is wrong with them"},
 		{Name: "agents", Description: "Agents that workflows refer to"},
 		{Name: "budgets", Description: "What may be spent on models"},
+		{Name: "files", Description: "Files of workspaces"},
+		{Name: "tools", Description: "Tools and models, used by hand"},
 		{Name: "executions", Description: "Runs of workflows"},
 		{Name: "realtime", Description: "What happens, as it happens"},
 		{Name: "catalogue", Description: "What this studio can do"},

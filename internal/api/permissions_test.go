@@ -25,6 +25,8 @@ type ask struct {
 	body  any
 	token string // in place of the asker's
 	raw   bool   // path as it is
+
+	headers []string
 }
 
 // table makes requests whose targets are fresh, so that what one asker did
@@ -160,6 +162,9 @@ func (t table) request(route string, a asker) (ask, bool) {
 	if out, known := t.agentRequest(route); known {
 		return out, true
 	}
+	if out, known := t.fileRequest(route); known {
+		return out, true
+	}
 	return t.executionRequest(route)
 }
 
@@ -191,6 +196,37 @@ func (t table) agentRequest(route string) (ask, bool) {
 	if path, found := strings.CutPrefix(route, "/agents/{id}"); found {
 		path, _, _ = strings.Cut(path, " ")
 		return ask{path: agent() + path}, true
+	}
+	return ask{}, false
+}
+
+func (t table) fileRequest(route string) (ask, bool) {
+	id := func() string { return t.s.file(t.w.owner.token, t.w.id, newID()+".txt", "text") }
+	in := "?workspace_id=" + t.w.id
+	switch route {
+	case "/tools/{name} GET":
+		return ask{path: "/tools/calculator"}, true
+	case "/tools/{name}/call POST":
+		return ask{path: "/tools/calculator/call" + in, body: `{"arguments":{"expression":"1"}}`}, true
+	case "/tools/web/search POST":
+		return ask{path: "/tools/web/search" + in, body: `{"query":"x"}`}, true
+	case "/tools/web/read POST":
+		return ask{path: "/tools/web/read" + in, body: `{"url":"https://a.test/"}`}, true
+	case "/tools/ai/chat POST":
+		return ask{path: "/tools/ai/chat" + in, body: `{"model":"demo/scripted","messages":[{"role":"user","content":"x"}]}`}, true
+	case "/tools/files GET":
+		return ask{path: "/tools/files?workspace_id=" + t.w.id}, true
+	case "/tools/files/upload POST":
+		body, kind := form("a.txt", "text")
+		return ask{path: "/tools/files/upload?workspace_id=" + t.w.id + "&path=" + newID(), body: body, headers: []string{"Content-Type", kind}}, true
+	case "/tools/files/{id} GET":
+		return ask{path: "/tools/files/" + id() + "?download=1"}, true
+	case "/tools/files/{id} DELETE":
+		return ask{path: "/tools/files/" + id()}, true
+	case "/tools/files/{id}/link POST":
+		return ask{path: "/tools/files/" + id() + "/link"}, true
+	case "/tools/files/{id}/content GET":
+		return ask{path: "/tools/files/" + id() + "/content?expires=1&signature=x"}, true
 	}
 	return ask{}, false
 }
@@ -331,7 +367,7 @@ func permissionRow(t *testing.T, rows table, route string, askers []asker) strin
 		if r.token != "" {
 			token = r.token
 		}
-		row += fmt.Sprintf(" %11d", rows.s.do(method, r.path, token, r.body).Status)
+		row += fmt.Sprintf(" %11d", rows.s.do(method, r.path, token, r.body, r.headers...).Status)
 	}
 	return row + "\n"
 }

@@ -18,12 +18,14 @@ import (
 	"agentstudio/internal/account"
 	"agentstudio/internal/agent"
 	"agentstudio/internal/api"
+	"agentstudio/internal/blob"
 	"agentstudio/internal/bus/memory"
 	"agentstudio/internal/courier"
 	"agentstudio/internal/dispatch/local"
 	"agentstudio/internal/engine"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/file"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/store"
@@ -49,12 +51,16 @@ type studio struct {
 	secrets map[string]string
 	gates   doors
 	ready   func(context.Context) error
+	files   *file.Service
+	folder  string      // of the contents of files
+	started chan string // paths of the files that were announced
 }
 
 type options struct {
 	config func(*api.Config)
 	signup account.Signup
 	queue  int
+	files  file.Config
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
@@ -72,6 +78,10 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 	budgets := usage.NewService(store.NewUsage(db), s.bus, usage.Config{NewID: newID, Now: s.clock.now})
 	runner, saved := agents(db, budgets)
 	kinds := node.NewKinds(append(builtin.Kinds(builtin.Deps{Agent: runner}), gateKind(s))...)
+	s.folder, s.started = t.TempDir(), make(chan string, 100)
+	opts.files.NewID, opts.files.Now = newID, s.clock.now
+	opts.files.Arrived = func(_ context.Context, f file.File) error { s.started <- f.Path; return nil }
+	s.files = file.NewService(store.NewFiles(db), blob.NewDisk(s.folder), opts.files)
 	runs := store.NewExecutions(db, nil, time.Now)
 	flows := store.NewWorkflows(db, kinds)
 	library := workflow.NewLibrary(flows, kinds, 0)
@@ -95,6 +105,9 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 		Budgets:     budgets,
 		Agents:      agent.NewService(saved, runner, agent.Config{NewID: newID, Now: s.clock.now}),
 		Executions:  execution.NewService(runs, library, disp, s.bus, execution.Config{NewID: newID, Leased: "local"}),
+		Files:       s.files,
+		Toolbox:     box(s, budgets),
+		FileLinks:   file.NewLinks([][]byte{bytes.Repeat([]byte("k"), 32)}),
 		Links:       links,
 		Kinds:       kinds,
 		Codec:       workflow.NewCodec(),

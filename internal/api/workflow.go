@@ -151,13 +151,13 @@ type exportInput struct {
 	Format string `query:"format" enum:"yaml,json" default:"yaml"`
 }
 
-type file struct {
+type definitionFile struct {
 	ContentType string `header:"Content-Type"`
 	Disposition string `header:"Content-Disposition"`
 	Body        []byte
 }
 
-func (s *Server) exportWorkflow(ctx context.Context, by access.Actor, in *exportInput) (*file, error) {
+func (s *Server) exportWorkflow(ctx context.Context, by access.Actor, in *exportInput) (*definitionFile, error) {
 	w, err := s.Workflows.Find(ctx, by, in.ID)
 	if err != nil {
 		return nil, err
@@ -170,5 +170,5 @@ func (s *Server) exportWorkflow(ctx context.Context, by access.Actor, in *export
 	if err != nil {
 		return nil, err
 	}
-	return &file{ContentType: "application/" + in.Format, Disposition: `attachment; filename="` + account.Slug(w.Definition.Name) + "." + in.Format + `"`, Body: text}, nil
+	return &definitionFile{ContentType: "application/" + in.Format, Disposition: `attachment; filename="` + account.Slug(w.Definition.Name) + "." + in.Format + `"`, Body: text}, nil
 }

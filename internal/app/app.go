@@ -20,8 +20,10 @@ import (
 	"agentstudio/internal/engine"
 	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
+	"agentstudio/internal/file"
 	"agentstudio/internal/llm"
 	"agentstudio/internal/mail"
+	notes "agentstudio/internal/memory"
 	"agentstudio/internal/metrics"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
@@ -29,6 +31,7 @@ import (
 	"agentstudio/internal/retention"
 	"agentstudio/internal/store"
 	"agentstudio/internal/tool"
+	"agentstudio/internal/toolbox"
 	"agentstudio/internal/trigger"
 	"agentstudio/internal/usage"
 	"agentstudio/internal/workflow"
@@ -64,9 +67,12 @@ type App struct {
 	Workflows  *workflow.Service
 	Agents     *agent.Service
 	Budgets    *usage.Service
+	Files      *file.Service
+	Memory     *notes.Service
 	Executions *execution.Service
 	Kinds      *node.Kinds
 	Tools      *tool.Catalogue
+	Toolbox    *toolbox.Service
 	Models     *llm.Registry
 	Codec      *workflow.Codec
 	Bus        event.Bus
@@ -85,6 +91,7 @@ type App struct {
 	triggers *trigger.Runner
 	courier  *courier.Courier
 	links    *execution.Links
+	shares   *file.Links
 	// retention removes what was kept long enough.
 	retention *retention.Keeper
 	outside   *outbound.Client
@@ -127,7 +134,12 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (*App, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	a.metrics = metrics.New(a.sources())
-	if err := a.wire(secrets); err != nil {
+	content, err := a.contents(ctx)
+	if err != nil {
+		return nil, errors.Join(err, a.hangUp(), db.Close())
+	}
+	a.Files = a.fileService(content)
+	if err := errors.Join(a.wire(secrets), a.adoptFiles(ctx)); err != nil {
 		return nil, errors.Join(err, a.hangUp(), db.Close())
 	}
 	return a, nil
@@ -154,6 +166,7 @@ func (a *App) wire(secrets [][]byte) error {
 		return err
 	}
 	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)
+	a.Toolbox = toolbox.New(a.Tools, agentModels{a.Models}, a.usage, toolbox.Config{})
 	workflows := store.NewWorkflows(a.db, a.Kinds)
 	library := workflow.NewLibrary(workflows, a.Kinds, 0)
 	a.Workflows = workflow.NewService(workflows, a.Kinds, library, a.Bus, workflow.Config{NewID: NewID, Agents: store.NewAgents(a.db)})
@@ -167,7 +180,7 @@ func (a *App) wire(secrets [][]byte) error {
 	a.engine = engine.New(journal, library, a.Bus, a.dispatch.announce, journal, engine.Config{Worker: a.dispatch.worker, NewID: NewID, Log: a.opts.Log, Holds: a.dispatch.holds,
 		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second, SplitFrom: a.dispatch.splitFrom, Outcome: a.Executions.Outcome, Observer: a.metrics})
 	a.retention = retention.New(store.NewRetention(a.db), retention.Config{Days: a.cfg.RetentionDays, Log: a.opts.Log})
-	a.links = execution.NewLinks(secrets)
+	a.links, a.shares = execution.NewLinks(secrets), file.NewLinks(secrets)
 	a.courier = courier.New(journal, a.opts.Mailer, a.links, courier.Config{PublicURL: a.cfg.PublicURL, Log: a.opts.Log, Asked: journal.Asked()})
 	a.triggers = trigger.New(journal, a.Executions, a.local.Brief(), trigger.Config{Log: a.opts.Log, Armed: workflows.Armed(), Followed: journal.Followed()})
 	return nil
@@ -194,6 +207,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	keepers := sync.WaitGroup{}
 	keepers.Go(func() { newHeapKeeper().run(writing) })
 	keepers.Go(func() { a.retention.Run(writing) })
+	keepers.Go(func() { a.sweepFiles(writing) })
 	letters := make(chan error, 1)
 	go func() { letters <- a.courier.Run(ctx) }()
 	draining, cutOff := context.WithCancel(writing)

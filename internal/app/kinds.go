@@ -2,11 +2,10 @@ package app
 
 import (
 	"context"
-	"path/filepath"
 
 	"agentstudio/internal/agent"
-	"agentstudio/internal/blob"
 	"agentstudio/internal/demo"
+	"agentstudio/internal/memory"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/outbound"
@@ -17,15 +16,16 @@ import (
 	"agentstudio/internal/websearch"
 )
 
-// maxFile bounds a file of a workspace, in bytes.
+// maxFile bounds a file that a run reads or writes whole, in bytes.
 const maxFile = 32 << 20
 
 // kindDeps is what the node kinds may reach.
 func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 	key := a.cfg.JinaAPIKey.Reveal()
 	search, read := websearch.New(web, a.cfg.JinaSearchURL, key), webread.New(web, a.cfg.JinaReaderURL, key)
-	files := blob.New(filepath.Join(a.cfg.DataDir, "files"), maxFile)
-	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer})...)
+	files := a.Files.Paths()
+	a.Memory = memory.NewService(store.NewMemories(a.db), memory.Config{NewID: NewID})
+	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer, Memory: a.Memory})...)
 	saved := store.NewAgents(a.db)
 	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Ledger: a.usage})
 	a.Agents = agent.NewService(saved, runner, agent.Config{NewID: NewID})

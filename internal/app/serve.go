@@ -23,7 +23,7 @@ func (a *App) handler() (*api.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api.New(api.Services{Accounts: a.Accounts, Workspaces: a.Workspaces, Workflows: a.Workflows, Agents: a.Agents, Budgets: a.Budgets, Executions: a.Executions,
+	return api.New(api.Services{Accounts: a.Accounts, Workspaces: a.Workspaces, Workflows: a.Workflows, Agents: a.Agents, Budgets: a.Budgets, Executions: a.Executions, Files: a.Files, FileLinks: a.shares, Toolbox: a.Toolbox,
 		Kinds: a.Kinds, Codec: a.Codec, Bus: a.Bus, Idempotency: store.NewIdempotency(a.db), Ready: a.ready, WebhookSecret: webhookSecret, Links: a.links, Models: a.listed, Limiter: a.limiter,
 		Metrics: a.metrics.Handler(a.readers(proxies)), Observer: a.metrics,
 		Studio: api.Studio{Files: web.Files(), NoMail: a.cfg.SMTPURL.Reveal() == "" && a.cfg.SendGridAPIKey.Reveal() == ""}},
@@ -49,7 +49,7 @@ func (a *App) listed() []api.Model {
 func limits(cfg config.Config) api.Limits {
 	rate := func(r config.Rate) limit.Rate { return limit.Rate{Requests: r.Requests, Per: r.Per} }
 	return api.Limits{User: rate(cfg.LimitAPI), Anonymous: rate(cfg.LimitAnonymous), CodeAddress: rate(cfg.LimitCodeAddress),
-		CodeIP: rate(cfg.LimitCodeIP), Verify: rate(cfg.LimitVerify), Webhook: rate(cfg.LimitWebhook)}
+		CodeIP: rate(cfg.LimitCodeIP), Verify: rate(cfg.LimitVerify), Webhook: rate(cfg.LimitWebhook), AI: rate(cfg.LimitAI)}
 }
 
 // ready says why the studio cannot serve just now, or nil.

@@ -1,74 +1,114 @@
 package blob_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"agentstudio/internal/blob"
+	"agentstudio/internal/blob/blobtest"
 	"agentstudio/internal/fault"
 )
 
-func TestFilesStayInTheirWorkspace(t *testing.T) {
+func TestDisk(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "contents")
+	blobtest.Run(t, blob.NewDisk(dir), dir)
+}
+
+func TestDiskFollowsNoLinkOutOfIt(t *testing.T) {
 	dir := t.TempDir()
-	s := blob.New(filepath.Join(dir, "files"), 100)
-	ctx := t.Context()
-	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("x"), 0o600); err != nil {
+	outside := filepath.Join(dir, "outside")
+	if err := os.MkdirAll(filepath.Join(dir, "contents"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Write(ctx, "w1", "reports/a.txt", []byte("one")); err != nil {
+	if err := os.Mkdir(outside, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Write(ctx, "w1", "/reports/a.txt", []byte("two")); err != nil {
+	if err := os.WriteFile(filepath.Join(outside, "secret"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.Read(ctx, "w1", "reports/a.txt")
-	if err != nil || string(got) != "two" {
-		t.Fatalf("got %q, %v", got, err)
+	if err := os.Symlink(outside, filepath.Join(dir, "contents", "w1")); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := s.Read(ctx, "w2", "reports/a.txt"); !fault.Is(err, fault.NotFound) {
-		t.Errorf("another workspace read it: %v", err)
+	s := blob.NewDisk(filepath.Join(dir, "contents"))
+	if r, err := s.Open(t.Context(), "w1/secret"); err == nil {
+		_ = r.Close()
+		t.Error("read through a link")
 	}
-	for _, name := range []string{"../w1/reports/a.txt", "../../secret", "/../x", "a/../../x", "a\\..\\b", "nul\x00"} {
-		if _, err := s.Read(ctx, "w2", name); !fault.Is(err, fault.Invalid) {
-			t.Errorf("read %q: %v", name, err)
-		}
-		if err := s.Write(ctx, "w2", name, nil); !fault.Is(err, fault.Invalid) {
-			t.Errorf("write %q: %v", name, err)
-		}
-	}
-	for _, workspace := range []string{"", "..", "a/b"} {
-		if _, err := s.List(ctx, workspace, ""); !fault.Is(err, fault.Invalid) {
-			t.Errorf("listed the workspace %q: %v", workspace, err)
-		}
+	if err := s.Put(t.Context(), "w1/new", bytes.NewReader(nil)); err == nil {
+		t.Error("wrote through a link")
 	}
 }
 
-func TestFilesAreListedAndDeleted(t *testing.T) {
-	s := blob.New(t.TempDir(), 100)
-	ctx := t.Context()
-	for _, name := range []string{"b.txt", "a/x.txt"} {
-		if err := s.Write(ctx, "w1", name, []byte("1234")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	files, err := s.List(ctx, "w1", "")
-	if err != nil || len(files) != 2 || files[0].Path != "a/x.txt" || files[1].Size != 4 {
-		t.Fatalf("got %+v, %v", files, err)
-	}
-	if err := s.Delete(ctx, "w1", "b.txt"); err != nil {
+func TestS3(t *testing.T) {
+	server := blobtest.Start(t)
+	s, err := blob.NewS3(server.Config())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Delete(ctx, "w1", "b.txt"); !fault.Is(err, fault.NotFound) {
-		t.Errorf("deleted twice: %v", err)
+	if err := s.Check(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	if files, err = s.List(ctx, "w1", "a"); err != nil || len(files) != 1 {
-		t.Errorf("got %+v, %v", files, err)
+	blobtest.Run(t, s, server.Folder())
+}
+
+func TestS3SaysWhatIsWrong(t *testing.T) {
+	server := blobtest.Start(t)
+	for name, c := range map[string]struct {
+		change func(*blob.S3Config)
+		kind   fault.Kind
+	}{
+		"no bucket":  {func(c *blob.S3Config) { c.Bucket = "missing" }, fault.NotFound},
+		"wrong keys": {func(c *blob.S3Config) { c.SecretKey = "wrong-secret" }, fault.Upstream},
+	} {
+		cfg := server.Config()
+		c.change(&cfg)
+		s, err := blob.NewS3(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Check(t.Context()); !fault.Is(err, c.kind) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
-	if _, err := s.Read(ctx, "w1", "a"); !fault.Is(err, fault.Invalid) {
-		t.Errorf("read a folder: %v", err)
+	s, err := blob.NewS3(server.Config())
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := s.Write(ctx, "w1", "big", make([]byte, 101)); !fault.Is(err, fault.TooLarge) {
-		t.Errorf("wrote a large file: %v", err)
+	if err := s.Put(t.Context(), "w1/a", bytes.NewReader([]byte("kept"))); err != nil {
+		t.Fatal(err)
 	}
+	server.Stop()
+	if _, err := s.Open(t.Context(), "w1/a"); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("read from a server that is gone: %v", err)
+	}
+	server.Again()
+	r, err := s.Open(t.Context(), "w1/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Close()
+}
+
+// Two studios with one bucket see the same contents, below a prefix of theirs.
+func TestS3IsSharedByReplicas(t *testing.T) {
+	cfg := blobtest.Start(t).Config()
+	cfg.Prefix = "studio/"
+	one, err := blob.NewS3(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := blob.NewS3(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := one.Put(t.Context(), "w1/a", bytes.NewReader([]byte("x"))); err != nil {
+		t.Fatal(err)
+	}
+	r, err := other.Open(t.Context(), "w1/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Close()
 }

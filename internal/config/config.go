@@ -46,6 +46,12 @@ type Config struct {
 	LimitAI          Rate     `group:"Limits" name:"limit-ai" env:"STUDIO_LIMIT_AI" default:"100/1h" help:"Model calls of one user through the tools API, or off."`
 	LimitWebhook     Rate     `group:"Limits" env:"STUDIO_LIMIT_WEBHOOK" default:"600/1m" help:"Calls of one workflow's webhooks, or off."`
 	OutboundLimits   []string `group:"Limits" env:"STUDIO_OUTBOUND_LIMITS" help:"How often hosts may be called, and credentials used, by all processes together: api.example.com=10/s,*.slow.org=100/1m,credential:crm=5/s. The most exact pattern counts for a host; off lifts a wider one."`
+	StorageURL       Secret   `group:"Files" name:"storage-url" env:"STORAGE_URL" help:"Where the contents of files are kept: file:///folder, or s3://bucket/prefix?endpoint=https://host&region=…&path_style=true for a server that speaks S3. Empty: in the data directory. Several processes need one place that all reach."`
+	StorageAccessKey Secret   `group:"Files" env:"STORAGE_ACCESS_KEY,AWS_ACCESS_KEY_ID" help:"Access key of the S3 server."`
+	StorageSecretKey Secret   `group:"Files" env:"STORAGE_SECRET_KEY,AWS_SECRET_ACCESS_KEY" help:"Secret key of the S3 server."`
+	UploadMaxMiB     int      `group:"Files" name:"upload-max-mib" env:"STUDIO_UPLOAD_MAX_MIB" default:"10" help:"Largest file that may be uploaded, in MiB."`
+	UploadTypes      []string `group:"Files" env:"STUDIO_UPLOAD_TYPES" default:"text/*,image/*,audio/*,video/*,font/*,application/pdf,application/json,application/xml,application/zip,application/gzip,application/x-ndjson,application/rtf,application/epub+zip,application/msword,application/vnd.ms-*,application/vnd.openxmlformats-officedocument.*,application/vnd.oasis.opendocument.*,application/vnd.apache.parquet,application/vnd.sqlite3" help:"Types of content that may be uploaded, as found from the content: application/pdf, image/*, or * for all."`
+	FilesQuotaMiB    int      `group:"Files" name:"files-quota-mib" env:"STUDIO_FILES_QUOTA_MIB" default:"0" help:"What the files of one workspace may take together, in MiB. 0: no bound."`
 	SMTPURL          Secret   `group:"Mail" name:"smtp-url" env:"SMTP_URL" help:"smtp://user:pass@host:port or smtps://… Empty: letters are printed to the log."`
 	SendGridAPIKey   Secret   `group:"Mail" name:"sendgrid-api-key" env:"SENDGRID_API_KEY" help:"Sends letters through SendGrid when no SMTP server is set."`
 	EmailFrom        string   `group:"Mail" env:"EMAIL_FROM" default:"Agent Studio <studio@localhost>" help:"Sender of letters."`
@@ -94,6 +100,15 @@ func (c *Config) Complete() error {
 	}
 	if _, err := c.Outbound(); err != nil {
 		faults = append(faults, err)
+	}
+	if _, err := c.Storage(); err != nil {
+		faults = append(faults, err)
+	}
+	if c.UploadMaxMiB < 0 || c.UploadMaxMiB > 40<<10 {
+		faults = append(faults, errors.New("STUDIO_UPLOAD_MAX_MIB must be between 1 and 40960"))
+	}
+	if c.FilesQuotaMiB < 0 {
+		faults = append(faults, errors.New("STUDIO_FILES_QUOTA_MIB must be 0, for no bound, or more"))
 	}
 	if c.Engine == "off" && c.DatabaseURL == "" {
 		faults = append(faults, errors.New("STUDIO_ENGINE=off leaves the executions to workers on the same PostgreSQL database: set DATABASE_URL too"))

@@ -226,6 +226,9 @@ func (s *Agents) Delete(ctx context.Context, workspaceID, id string, version int
 		if err := agentStillAt(ctx, tx, workspaceID, id, version); err != nil {
 			return err
 		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM memories WHERE workspace_id = $1 AND agent_id = $2`, workspaceID, id); err != nil {
+			return err
+		}
 		r, err := tx.ExecContext(ctx, `DELETE FROM agents WHERE id = $1 AND workspace_id = $2`, id, workspaceID)
 		return mustAffect(r, err, "agent")
 	})

@@ -107,6 +107,11 @@ func (s *Workspaces) Update(ctx context.Context, w workspace.Workspace, ifVersio
 // Delete removes the workspace and what belongs to it; its activity stays.
 func (s *Workspaces) Delete(ctx context.Context, id string) error {
 	return s.db.writeIdentity(ctx, func(tx *sql.Tx) error {
+		// The rows of its files go with it; their contents are swept after.
+		if _, err := tx.ExecContext(ctx, `INSERT INTO loose_contents (content_key, workspace_id, reserved, expires_at)
+			SELECT content_key, workspace_id, 0, 0 FROM files WHERE workspace_id = $1`, id); err != nil {
+			return err
+		}
 		r, err := tx.ExecContext(ctx, `DELETE FROM workspaces WHERE id = $1`, id)
 		return mustAffect(r, err, "workspace")
 	})

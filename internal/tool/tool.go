@@ -29,6 +29,7 @@ type Call struct {
 	UserID      string
 	ExecutionID string
 	NodeID      string
+	AgentID     string // of the saved agent that calls; may be empty
 	// Key is stable over repetitions of this very call; offer it outside as
 	// Idempotency-Key. Empty outside of executions.
 	Key  string

@@ -9,16 +9,16 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"agentstudio/internal/blob"
 	"agentstudio/internal/fault"
+	stored "agentstudio/internal/file"
 	"agentstudio/internal/node"
 )
 
 // Files keeps the files of workspaces.
 type Files interface {
 	Read(ctx context.Context, workspaceID, name string) ([]byte, error)
-	Write(ctx context.Context, workspaceID, name string, content []byte) error
-	List(ctx context.Context, workspaceID, folder string) ([]blob.File, error)
+	Write(ctx context.Context, m stored.Maker, name string, content []byte) (*stored.File, error)
+	List(ctx context.Context, workspaceID, folder string) ([]stored.Entry, error)
 	Delete(ctx context.Context, workspaceID, name string) error
 }
 
@@ -42,7 +42,7 @@ func file(files Files, arrived func(context.Context, node.FileArrival) error) no
 		Kind: "file", Title: "File", Group: node.Action, Category: "data", Icon: "file",
 		Description: "Reads, writes, lists or deletes a file of the workspace.",
 		Effect:      true, Risk: node.RiskMedium,
-		Docs: `Works on the workspace's own files; no path leads out of them. ` + "`read`" + ` answers ` + "`{path, content}`" + ` (JSON as a value, CSV as a list of objects by its first line), ` + "`write`" + ` and ` + "`delete`" + ` answer ` + "`{path}`" + `, ` + "`list`" + ` answers ` + "`{files: [{path, size, modified_at}]}`" + `.
+		Docs: `Works on the workspace's own files; no path leads out of them. ` + "`read`" + ` answers ` + "`{path, content}`" + ` (JSON as a value, CSV as a list of objects by its first line), ` + "`write`" + ` answers ` + "`{path, size, file_id}`" + `, ` + "`delete`" + ` ` + "`{path}`" + `, ` + "`list`" + ` answers ` + "`{files: [{id, path, size, content_type, modified_at}]}`" + `.
 A written file starts the workflows whose file trigger waits for its path, but never the one that wrote it.
 
 ` + "```yaml" + `
@@ -58,10 +58,11 @@ config: {operation: write, path: "invoices/{{ trigger.id }}.json", content: "{{ 
 			if err != nil {
 				return node.Result{}, err
 			}
-			if err := files.Write(ctx, c.WorkspaceID, cfg.Path, text); err != nil {
+			kept, err := files.Write(ctx, stored.Maker{WorkspaceID: c.WorkspaceID, UserID: c.UserID, ExecutionID: c.ExecutionID, NodeID: c.NodeID}, cfg.Path, text)
+			if err != nil {
 				return node.Result{}, err
 			}
-			out := node.Output("", map[string]any{"path": cfg.Path, "size": len(text)})
+			out := node.Output("", map[string]any{"path": cfg.Path, "size": len(text), "file_id": kept.ID})
 			if arrived == nil {
 				return out, nil
 			}

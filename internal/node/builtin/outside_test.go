@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"agentstudio/internal/agent"
-	"agentstudio/internal/blob"
 	"agentstudio/internal/demo"
 	"agentstudio/internal/fault"
+	stored "agentstudio/internal/file"
+	"agentstudio/internal/file/filetest"
 	"agentstudio/internal/llm"
 	"agentstudio/internal/llm/scripted"
 	"agentstudio/internal/node/builtin"
@@ -26,9 +27,9 @@ import (
 
 // deps is the world outside as the stories find it.
 func deps(t *testing.T) builtin.Deps {
-	files := blob.New(t.TempDir(), 1<<20)
+	files := filetest.Paths(t, "w1", 1<<20)
 	for name, text := range map[string]string{"data.json": `{"a": [1, 2]}`, "table.csv": "name,age\nAnn,41\nBob,7\n", "broken.json": "{", "note.txt": "hello", "raw.bin": "\xff\xfe"} {
-		if err := files.Write(t.Context(), "w1", name, []byte(text)); err != nil {
+		if _, err := files.Write(t.Context(), stored.Maker{WorkspaceID: "w1"}, name, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}

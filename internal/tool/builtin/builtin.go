@@ -6,8 +6,8 @@ import (
 	"context"
 	"time"
 
-	"agentstudio/internal/blob"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/file"
 	"agentstudio/internal/outbound"
 	"agentstudio/internal/tool"
 	"agentstudio/internal/webread"
@@ -23,6 +23,7 @@ type Deps struct {
 	Read   PageReader
 	Files  Files
 	Mail   Mailer
+	Memory Memory
 }
 
 // Requester makes guarded HTTP requests.
@@ -44,8 +45,8 @@ type PageReader interface {
 // Files keeps the files of workspaces.
 type Files interface {
 	Read(ctx context.Context, workspaceID, name string) ([]byte, error)
-	Write(ctx context.Context, workspaceID, name string, content []byte) error
-	List(ctx context.Context, workspaceID, folder string) ([]blob.File, error)
+	Write(ctx context.Context, m file.Maker, name string, content []byte) (*file.File, error)
+	List(ctx context.Context, workspaceID, folder string) ([]file.Entry, error)
 	Delete(ctx context.Context, workspaceID, name string) error
 }
 
@@ -68,6 +69,8 @@ func Tools(deps Deps) []tool.Tool {
 		fileList(deps.Files),
 		fileDelete(deps.Files),
 		codeRun(),
+		memorySave(deps.Memory),
+		memorySearch(deps.Memory),
 		sendEmail(deps.Mail),
 		currentTime(deps.Now),
 		calculator(),

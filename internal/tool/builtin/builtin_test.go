@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"agentstudio/internal/blob"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/file/filetest"
 	"agentstudio/internal/outbound"
 	"agentstudio/internal/tool"
 	"agentstudio/internal/tool/builtin"
@@ -48,7 +48,7 @@ func (w *web) Send(_ context.Context, to, _, _ string) error {
 func catalogue(t *testing.T) (*tool.Catalogue, *web) {
 	w := &web{}
 	now := func() time.Time { return time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC) }
-	return tool.NewCatalogue(builtin.Tools(builtin.Deps{Now: now, HTTP: w, Search: w, Read: w, Mail: w, Files: blob.New(t.TempDir(), 1<<20)})...), w
+	return tool.NewCatalogue(builtin.Tools(builtin.Deps{Now: now, HTTP: w, Search: w, Read: w, Mail: w, Files: filetest.Paths(t, "w", 1<<20)})...), w
 }
 
 func TestToolsAnswer(t *testing.T) {

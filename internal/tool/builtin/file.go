@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"agentstudio/internal/fault"
+	"agentstudio/internal/file"
 	"agentstudio/internal/node"
 	"agentstudio/internal/tool"
 )
@@ -22,6 +23,11 @@ type fileWriteArgs struct {
 
 type fileListArgs struct {
 	Folder string `json:"folder,omitempty" jsonschema:"maxLength=512" jsonschema_description:"Only files below this folder; all when left out."`
+}
+
+// maker is for whom a call makes a file.
+func maker(call tool.Call) file.Maker {
+	return file.Maker{WorkspaceID: call.WorkspaceID, UserID: call.UserID, ExecutionID: call.ExecutionID, NodeID: call.NodeID}
 }
 
 func fileRead(files Files) tool.Tool {
@@ -44,8 +50,11 @@ func fileWrite(files Files) tool.Tool {
 	t := tool.Define(tool.Spec{Name: "file_write", Title: "Write a file", Category: "files", Risk: node.RiskMedium, Effect: true,
 		Description: "Makes a text file in the workspace, or replaces it."},
 		func(ctx context.Context, call tool.Call, a fileWriteArgs) (tool.Result, error) {
-			err := files.Write(ctx, call.WorkspaceID, a.Path, []byte(a.Content))
-			return tool.Result{Text: fmt.Sprintf("Wrote %d bytes to %s.", len(a.Content), a.Path), Value: map[string]any{"path": a.Path, "size": len(a.Content)}}, err
+			kept, err := files.Write(ctx, maker(call), a.Path, []byte(a.Content))
+			if err != nil {
+				return tool.Result{}, err
+			}
+			return tool.Result{Text: fmt.Sprintf("Wrote %d bytes to %s.", kept.Size, kept.Path), Value: map[string]any{"path": kept.Path, "size": kept.Size, "file_id": kept.ID}}, nil
 		})
 	return needs(t, files != nil, "file storage")
 }

@@ -729,6 +729,206 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every built-in tool */
+        get: operations["list-tools"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One tool */
+        get: operations["get-tool"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/{name}/call": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Use a tool by hand
+         * @description What it does is real. The call stands in the ledger, as one of an agent does.
+         */
+        post: operations["call-tool"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/ai/chat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask a model
+         * @description Metered, and within the budgets of the workspace. With stream: true the events are delta, and at the end result or error.
+         */
+        post: operations["chat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Files of a workspace, those of runs included */
+        get: operations["list-files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/files/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One file, or with download=1 its content
+         * @description The content honours Range, If-Range and If-None-Match.
+         */
+        get: operations["get-file"];
+        put?: never;
+        post?: never;
+        /** Delete a file for good */
+        delete: operations["delete-file"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/files/{id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The content of a file, by a link that was made for it */
+        get: operations["get-linked-file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/files/{id}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a link that gives the content to whoever has it, until it expires */
+        post: operations["share-file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/files/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload a file
+         * @description A form (multipart/form-data) with one part named file. It is stored while it arrives, and kept whole or not at all. Its type is found from its content. 409 path_taken: there is a file of this path; quota: the workspace has no room. 413: it is larger than allowed here.
+         */
+        post: operations["upload-file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/web/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Read a page as Markdown */
+        post: operations["read-web"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/web/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Search the web */
+        post: operations["search-web"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workflows": {
         parameters: {
             query?: never;
@@ -1404,6 +1604,43 @@ export interface components {
              */
             unpriced_calls: number;
         };
+        CallToolInputBody: {
+            /** @description After the tool's input_schema */
+            arguments?: {
+                [key: string]: unknown;
+            };
+        };
+        ChatAnswer: {
+            content: string;
+            /**
+             * Format: double
+             * @description null: its price is not known
+             */
+            cost_usd: number | null;
+            /** @description The offline demo model answered */
+            demo?: boolean;
+            /** @description That answered */
+            model: string;
+            stop_reason: string;
+            usage: components["schemas"]["TokenCount"];
+        };
+        ChatInputBody: {
+            /** Format: int64 */
+            max_tokens?: number;
+            messages: components["schemas"]["ChatMessage"][] | null;
+            /** @description provider/name; left out: the default */
+            model?: string;
+            /** @description Answer with server-sent events */
+            stream?: boolean;
+            system?: string;
+            /** Format: double */
+            temperature?: number;
+        };
+        ChatMessage: {
+            content: string;
+            /** @enum {string} */
+            role: "user" | "assistant";
+        };
         CodeSent: {
             /**
              * Format: int64
@@ -1796,6 +2033,60 @@ export interface components {
             workflow_version: number;
             workspace_id: string;
         };
+        File: {
+            /** @description Found from the content, whatever the name says */
+            content_type: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description The run that made it; null for uploads */
+            execution_id: string | null;
+            /** Format: uuid */
+            id: string;
+            name: string;
+            node_id: string | null;
+            /** @description Unique in the workspace; runs know it by this */
+            path: string;
+            sha256: string;
+            /**
+             * Format: int64
+             * @description Bytes
+             */
+            size: number;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description Who uploaded it, or started the run that made it; null for triggers */
+            user_id: string | null;
+            /** Format: uuid */
+            workspace_id: string;
+        };
+        FileLink: {
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: uri */
+            url: string;
+        };
+        FilePage: {
+            items: components["schemas"]["File"][] | null;
+            /** Format: int64 */
+            limit: number;
+            /** Format: int64 */
+            offset: number;
+            /**
+             * Format: int64
+             * @description What they may take; null: no bound
+             */
+            quota_bytes: number | null;
+            /**
+             * Format: int64
+             * @description How many match the filters in all
+             */
+            total: number;
+            /**
+             * Format: int64
+             * @description What the workspace's files take together
+             */
+            used_bytes: number;
+        };
         Invitation: {
             /** Format: date-time */
             answered_at: string;
@@ -1855,6 +2146,11 @@ export interface components {
         };
         ListNodeKind: {
             items: components["schemas"]["NodeKind"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
+        ListTool: {
+            items: components["schemas"]["Tool"][] | null;
             /** Format: int64 */
             total: number;
         };
@@ -2217,6 +2513,9 @@ export interface components {
             message: string;
             value?: unknown;
         };
+        ReadWebInputBody: {
+            url: string;
+        };
         RefreshInputBody: {
             refresh_token?: string;
         };
@@ -2250,6 +2549,24 @@ export interface components {
              */
             version?: number;
         };
+        SearchResult: {
+            content?: string;
+            description: string;
+            published_at?: string;
+            title: string;
+            url: string;
+        };
+        SearchResults: {
+            results: components["schemas"]["SearchResult"][] | null;
+        };
+        SearchWebInputBody: {
+            /**
+             * Format: int64
+             * @default 5
+             */
+            num: number;
+            query: string;
+        };
         Session: {
             /** Format: date-time */
             created_at: string;
@@ -2270,6 +2587,14 @@ export interface components {
         SetStatusInputBody: {
             /** @enum {string} */
             status: "draft" | "published" | "archived";
+        };
+        ShareFileInputBody: {
+            /**
+             * Format: int64
+             * @description Seconds the link lasts
+             * @default 3600
+             */
+            expires_in: number;
         };
         StartedMany: {
             items: components["schemas"]["StartedOne"][] | null;
@@ -2416,6 +2741,37 @@ export interface components {
             token_type: "bearer";
             user: components["schemas"]["User"];
         };
+        Tool: {
+            category: string;
+            /** @description Whether it can be used here */
+            configured: boolean;
+            /** @description What models read of it */
+            description: string;
+            /** @description Changes something outside */
+            effect: boolean;
+            /** @description What agents and nodes call it */
+            id: string;
+            /** @description JSON Schema of its arguments */
+            input_schema: unknown;
+            /** @description What an operator sets up for it */
+            needs: string[] | null;
+            risk: string;
+            title: string;
+        };
+        ToolResult: {
+            /**
+             * Format: double
+             * @description null: no price is known for a part of it
+             */
+            cost_usd: number | null;
+            /** Format: int64 */
+            duration_ms: number;
+            /** @description What a model reads */
+            text: string;
+            tokens: components["schemas"]["TokenCount"];
+            /** @description What a workflow reads */
+            value: unknown;
+        };
         TransferInputBody: {
             /** Format: uuid */
             user_id: string;
@@ -2507,6 +2863,14 @@ export interface components {
             code: string;
             email: string;
             full_name?: string;
+        };
+        WebPage: {
+            /** @description Markdown */
+            content: string;
+            description: string;
+            published_at?: string;
+            title: string;
+            url: string;
         };
         Workflow: {
             connections: components["schemas"]["workflow.Connection"][] | null;
@@ -4469,6 +4833,438 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Timetable"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-tools": {
+        parameters: {
+            query?: {
+                category?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListTool"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-tool": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tool"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "call-tool": {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CallToolInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolResult"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    chat: {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatAnswer"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-files": {
+        parameters: {
+            query?: {
+                /** @description Only files this run made */
+                execution_id?: string;
+                /** @description Only files below it */
+                folder?: string;
+                /** @description At most so many items */
+                limit?: number;
+                /** @description Leave out so many */
+                offset?: number;
+                /** @description In the path, in any case */
+                query?: string;
+                /** @description Default -created_at */
+                sort?: "created_at" | "-created_at" | "updated_at" | "-updated_at" | "path" | "-path" | "size" | "-size";
+                /** @description Content type, or what it begins with: image/ */
+                type?: string;
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilePage"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-file": {
+        parameters: {
+            query?: {
+                /** @description 1: the content instead of what is known of it */
+                download?: boolean;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-linked-file": {
+        parameters: {
+            query: {
+                /** @description Unix seconds */
+                expires: number;
+                signature: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "share-file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ShareFileInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileLink"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "upload-file": {
+        parameters: {
+            query?: {
+                /** @description Where it is kept; left out: the name the form gives */
+                path?: string;
+                /** @description Put it in the place of the file that is there */
+                replace?: boolean;
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** Format: binary */
+                    file: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "read-web": {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadWebInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebPage"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "search-web": {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchWebInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResults"];
                 };
             };
             /** @description What went wrong */

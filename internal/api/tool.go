@@ -1,0 +1,194 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+
+	"agentstudio/internal/access"
+	"agentstudio/internal/fault"
+	"agentstudio/internal/node"
+	"agentstudio/internal/tool"
+	"agentstudio/internal/toolbox"
+)
+
+// Tool is what one needs to know to use a tool.
+type Tool struct {
+	ID          string          `json:"id" doc:"What agents and nodes call it"`
+	Title       string          `json:"title"`
+	Description string          `json:"description" doc:"What models read of it"`
+	Category    string          `json:"category"`
+	Risk        node.Risk       `json:"risk"`
+	Effect      bool            `json:"effect" doc:"Changes something outside"`
+	InputSchema json.RawMessage `json:"input_schema" doc:"JSON Schema of its arguments"`
+	Configured  bool            `json:"configured" doc:"Whether it can be used here"`
+	Needs       []string        `json:"needs" doc:"What an operator sets up for it"`
+}
+
+func viewTool(t tool.Tool) Tool {
+	return Tool{ID: t.Name, Title: t.Title, Description: t.Description, Category: t.Category, Risk: t.Risk, Effect: t.Effect, InputSchema: t.Schema,
+		Configured: t.Configured == nil || t.Configured(), Needs: listed(t.Needs)}
+}
+
+// aiTools is the category of tools that ask a model: they count as calls of one.
+const aiTools = "ai"
+
+func (s *Server) toolRoutes() {
+	register(s, op{Method: "GET", Path: "/tools", ID: "list-tools", Tag: "tools", Summary: "Every built-in tool"}, s.listTools)
+	register(s, op{Method: "GET", Path: "/tools/{name}", ID: "get-tool", Tag: "tools", Summary: "One tool"}, s.getTool)
+	register(s, op{Method: "POST", Path: "/tools/{name}/call", ID: "call-tool", Tag: "tools", Summary: "Use a tool by hand", Notes: "What it does is real. The call stands in the ledger, as one of an agent does."}, s.callTool)
+	register(s, op{Method: "POST", Path: "/tools/web/search", ID: "search-web", Tag: "tools", Summary: "Search the web"}, s.searchWeb)
+	register(s, op{Method: "POST", Path: "/tools/web/read", ID: "read-web", Tag: "tools", Summary: "Read a page as Markdown"}, s.readWeb)
+	s.chatRoutes()
+}
+
+type listToolsInput struct {
+	Category string `query:"category" maxLength:"50"`
+}
+
+func (s *Server) listTools(_ context.Context, _ access.Actor, in *listToolsInput) (*Body[List[Tool]], error) {
+	items := []Tool{}
+	if s.Toolbox != nil {
+		for _, t := range s.Toolbox.List() {
+			if in.Category == "" || in.Category == t.Category {
+				items = append(items, viewTool(t))
+			}
+		}
+	}
+	return &Body[List[Tool]]{List[Tool]{Items: items, Total: len(items)}}, nil
+}
+
+// ToolPath is the name of a tool in a path.
+type ToolPath struct {
+	Name string `path:"name" maxLength:"128"`
+}
+
+func (s *Server) getTool(_ context.Context, _ access.Actor, in *ToolPath) (*Body[Tool], error) {
+	if s.Toolbox == nil {
+		return nil, fault.New(fault.NotFound, "there is no tool %q", in.Name)
+	}
+	t, err := s.Toolbox.Find(in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return &Body[Tool]{viewTool(t)}, nil
+}
+
+type callToolInput struct {
+	ToolPath
+	InWorkspace
+	Body struct {
+		Arguments Object `json:"arguments,omitempty" doc:"After the tool's input_schema"`
+	}
+}
+
+// ToolResult is what a tool answered.
+type ToolResult struct {
+	Text       string     `json:"text" doc:"What a model reads"`
+	Value      any        `json:"value" doc:"What a workflow reads"`
+	Tokens     TokenCount `json:"tokens"`
+	CostUSD    *float64   `json:"cost_usd" doc:"null: no price is known for a part of it"`
+	DurationMS int64      `json:"duration_ms"`
+}
+
+func (s *Server) callTool(ctx context.Context, by access.Actor, in *callToolInput) (*Body[ToolResult], error) {
+	args := json.RawMessage(in.Body.Arguments)
+	if len(args) == 0 {
+		args = json.RawMessage("{}")
+	}
+	result, err := s.useTool(ctx, by, in.WorkspaceID, in.Name, args)
+	if err != nil {
+		return nil, err
+	}
+	text := result.Text
+	if text == "" {
+		if shown, err := json.Marshal(result.Value); err == nil {
+			text = string(shown)
+		}
+	}
+	return &Body[ToolResult]{ToolResult{Text: text, Value: result.Value, Tokens: viewTokens(result.Usage), CostUSD: viewCost(result.Usage), DurationMS: result.Duration.Milliseconds()}}, nil
+}
+
+// useTool calls a tool for whoever asks. Those that ask a model are counted as
+// calls of one.
+func (s *Server) useTool(ctx context.Context, by access.Actor, workspaceID, name string, args json.RawMessage) (*toolbox.Result, error) {
+	if s.Toolbox == nil {
+		return nil, fault.New(fault.NotFound, "there is no tool %q", name)
+	}
+	ws := workspaceOr(by, workspaceID)
+	if t, err := s.Toolbox.Find(name); err == nil && t.Category == aiTools {
+		if err := by.Need(ws, access.UseTools); err != nil {
+			return nil, err
+		}
+		if err := s.take(ctx, nil, "ai", by.UserID, s.cfg.Limits.AI); err != nil {
+			return nil, err
+		}
+	}
+	return s.Toolbox.Use(ctx, by, ws, name, args)
+}
+
+// SearchResult is a page that a search found.
+type SearchResult struct {
+	Title       string `json:"title"`
+	URL         string `json:"url"`
+	Description string `json:"description"`
+	Content     string `json:"content,omitempty"`
+	PublishedAt string `json:"published_at,omitempty"`
+}
+
+type searchWebInput struct {
+	InWorkspace
+	Body struct {
+		Query string `json:"query" minLength:"1" maxLength:"1000"`
+		Num   int    `json:"num,omitempty" minimum:"1" maximum:"20" default:"5"`
+	}
+}
+
+// SearchResults are the pages that a search found.
+type SearchResults struct {
+	Results []SearchResult `json:"results"`
+}
+
+func (s *Server) searchWeb(ctx context.Context, by access.Actor, in *searchWebInput) (*Body[SearchResults], error) {
+	var out SearchResults
+	err := s.viaTool(ctx, by, in.WorkspaceID, "web_search", in.Body, &out)
+	out.Results = listed(out.Results)
+	return &Body[SearchResults]{out}, err
+}
+
+type readWebInput struct {
+	InWorkspace
+	Body struct {
+		URL string `json:"url" minLength:"1" maxLength:"4096"`
+	}
+}
+
+// WebPage is a page as Markdown.
+type WebPage struct {
+	Title       string `json:"title"`
+	URL         string `json:"url"`
+	Content     string `json:"content" doc:"Markdown"`
+	Description string `json:"description"`
+	PublishedAt string `json:"published_at,omitempty"`
+}
+
+func (s *Server) readWeb(ctx context.Context, by access.Actor, in *readWebInput) (*Body[WebPage], error) {
+	var out WebPage
+	err := s.viaTool(ctx, by, in.WorkspaceID, "web_read", in.Body, &out)
+	return &Body[WebPage]{out}, err
+}
+
+// viaTool calls a tool with the arguments and reads its value.
+func (s *Server) viaTool(ctx context.Context, by access.Actor, workspaceID, name string, args, value any) error {
+	text, err := json.Marshal(args)
+	if err != nil {
+		return err
+	}
+	result, err := s.useTool(ctx, by, workspaceID, name, text)
+	if err != nil {
+		return err
+	}
+	if text, err = json.Marshal(result.Value); err != nil {
+		return err
+	}
+	return json.Unmarshal(text, value)
+}

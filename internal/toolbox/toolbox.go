@@ -1,0 +1,159 @@
+// Package toolbox lets people use tools and models by hand, outside of any
+// workflow: under the same rules, bounded in time, and put into the ledger.
+package toolbox
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"agentstudio/internal/access"
+	"agentstudio/internal/fault"
+	"agentstudio/internal/llm"
+	"agentstudio/internal/node"
+	"agentstudio/internal/tool"
+	"agentstudio/internal/usage"
+)
+
+// Tools are the tools there are.
+type Tools interface {
+	All() []tool.Tool
+	Find(name string) (tool.Tool, error)
+	Validate(name string, args json.RawMessage) error
+}
+
+// Models finds language models by name, decorated with what meters them.
+type Models interface {
+	Model(names []string) (llm.Model, error)
+}
+
+// Config adjusts a Service.
+type Config struct {
+	Now func() time.Time
+	// ToolTime bounds a call of a tool; 5 min. ChatTime an answer of a model; 10 min.
+	ToolTime, ChatTime time.Duration
+}
+
+// Service holds the use cases. It is safe for concurrent use.
+type Service struct {
+	tools  Tools
+	models Models
+	ledger usage.Sink
+	cfg    Config
+}
+
+// New returns the use cases. The ledger hears of the calls of tools; those of
+// models are metered where the models are made.
+func New(tools Tools, models Models, ledger usage.Sink, cfg Config) *Service {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.ToolTime <= 0 {
+		cfg.ToolTime = 5 * time.Minute
+	}
+	if cfg.ChatTime <= 0 {
+		cfg.ChatTime = 10 * time.Minute
+	}
+	return &Service{tools: tools, models: models, ledger: ledger, cfg: cfg}
+}
+
+// List returns every tool, in the catalogue's order.
+func (s *Service) List() []tool.Tool { return s.tools.All() }
+
+// Find returns a tool. NotFound names the nearest one there is.
+func (s *Service) Find(name string) (tool.Tool, error) { return s.tools.Find(name) }
+
+// Result is what came of a call.
+type Result struct {
+	tool.Result
+	Duration time.Duration
+}
+
+// Use calls a tool with the arguments. Invalid: with every fault of them.
+// NotConfigured: it cannot be used here. What it does is real.
+func (s *Service) Use(ctx context.Context, by access.Actor, workspaceID, name string, args json.RawMessage) (*Result, error) {
+	if err := by.Need(workspaceID, access.UseTools); err != nil {
+		return nil, err
+	}
+	t, err := s.tools.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.tools.Validate(name, args); err != nil {
+		return nil, inBody(err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.ToolTime, fault.New(fault.Timeout, "the tool %s took longer than %s", name, s.cfg.ToolTime))
+	defer cancel()
+	began := s.cfg.Now()
+	result, err := t.Run(ctx, tool.Call{WorkspaceID: workspaceID, UserID: by.UserID, Args: args})
+	if ctx.Err() != nil && err != nil && fault.As(context.Cause(ctx)) != nil {
+		err = context.Cause(ctx)
+	}
+	took := s.cfg.Now().Sub(began)
+	s.note(ctx, usage.Record{UserID: by.UserID, APIKeyID: by.APIKeyID, WorkspaceID: workspaceID, Tool: name, At: began, Latency: took}, result.Usage, err)
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Result: result, Duration: took}, nil
+}
+
+// inBody says where in a request the arguments are.
+func inBody(err error) error {
+	if f := fault.As(err); f != nil {
+		for i := range f.Details {
+			at := "body.arguments"
+			if path := f.Details[i].Location; path != "" {
+				at += "." + path
+			}
+			f.Details[i].Location = at
+		}
+	}
+	return err
+}
+
+// note puts a call into the ledger, as calls of agents are.
+func (s *Service) note(ctx context.Context, r usage.Record, u node.Usage, err error) {
+	r.Input, r.Output, r.CacheRead, r.CacheWrite, r.Outcome = u.Input, u.Output, u.CacheRead, u.CacheWrite, usage.Answered
+	if !u.CostUnknown {
+		r.CostMicros = &u.CostMicros
+	}
+	if err != nil {
+		r.Outcome, r.ErrorCode = usage.Failed, string(fault.KindOf(err))
+		if f := fault.As(err); f != nil && f.Code != "" {
+			r.ErrorCode = f.Code
+		}
+		if ctx.Err() != nil && !fault.Is(err, fault.Timeout) {
+			r.Outcome = usage.Cancelled
+		}
+	}
+	s.ledger.Record(context.WithoutCancel(ctx), r)
+}
+
+// Chat is a question to a model.
+type Chat struct {
+	Models      []string // the first that answers; none means the default
+	System      string
+	Messages    []llm.Message
+	MaxTokens   int
+	Temperature *float64
+}
+
+// Ask asks a model once. onText, when not nil, hears the answer as it comes.
+// OverBudget: a budget of the workspace refuses it.
+func (s *Service) Ask(ctx context.Context, by access.Actor, workspaceID string, c Chat, onText func(string)) (*llm.Response, error) {
+	if err := by.Need(workspaceID, access.UseTools); err != nil {
+		return nil, err
+	}
+	m, err := s.models.Model(c.Models)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.ChatTime, fault.New(fault.Timeout, "the model took longer than %s", s.cfg.ChatTime))
+	defer cancel()
+	return m.Generate(ctx, llm.Request{System: c.System, Messages: c.Messages, MaxTokens: c.MaxTokens, Temperature: c.Temperature,
+		Caller: llm.Caller{UserID: by.UserID, APIKeyID: by.APIKeyID, WorkspaceID: workspaceID}}, func(p llm.Part) {
+		if onText != nil && p.Type == llm.TextPart {
+			onText(p.Text)
+		}
+	})
+}
