@@ -17,6 +17,7 @@ import (
 	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/limit"
+	"agentstudio/internal/mcp"
 	"agentstudio/internal/node"
 	"agentstudio/internal/usage"
 	"agentstudio/internal/workflow"
@@ -79,6 +80,7 @@ type Services struct {
 	Workspaces  *workspace.Service
 	Workflows   *workflow.Service
 	Agents      *agent.Service
+	MCPServers  *mcp.Service
 	Budgets     *usage.Service
 	Executions  *execution.Service
 	Kinds       *node.Kinds
@@ -226,6 +228,7 @@ func (s *Server) routes() {
 	s.agentRoutes()
 	s.agentTrialRoutes()
 	s.budgetRoutes()
+	s.mcpServerRoutes()
 	s.catalogueRoutes()
 	s.executionRoutes()
 	s.approvalRoutes()

@@ -160,6 +160,9 @@ func (t table) request(route string, a asker) (ask, bool) {
 	if out, known := t.agentRequest(route); known {
 		return out, true
 	}
+	if out, known := t.mcpServerRequest(route); known {
+		return out, true
+	}
 	return t.executionRequest(route)
 }
 

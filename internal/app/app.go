@@ -22,6 +22,7 @@ import (
 	"agentstudio/internal/execution"
 	"agentstudio/internal/llm"
 	"agentstudio/internal/mail"
+	"agentstudio/internal/mcp"
 	"agentstudio/internal/metrics"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
@@ -53,6 +54,9 @@ type Options struct {
 	Concurrency int
 	// Metrics is where a worker shows its metrics; nil: nowhere. Work closes it.
 	Metrics net.Listener
+	// Supervisor is the command below which programs are started, with the
+	// program as its further arguments; nil: none are.
+	Supervisor []string
 	// Mailer replaces the mail server; nil uses the configured one.
 	Mailer mail.Sender
 }
@@ -63,6 +67,7 @@ type App struct {
 	Workspaces *workspace.Service
 	Workflows  *workflow.Service
 	Agents     *agent.Service
+	MCPServers *mcp.Service
 	Budgets    *usage.Service
 	Executions *execution.Service
 	Kinds      *node.Kinds
@@ -84,6 +89,7 @@ type App struct {
 	dispatch dispatch
 	triggers *trigger.Runner
 	courier  *courier.Courier
+	mcp      *mcp.Pool
 	links    *execution.Links
 	// retention removes what was kept long enough.
 	retention *retention.Keeper
@@ -194,6 +200,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	keepers := sync.WaitGroup{}
 	keepers.Go(func() { newHeapKeeper().run(writing) })
 	keepers.Go(func() { a.retention.Run(writing) })
+	keepers.Go(func() { a.mcp.Run(writing) })
 	letters := make(chan error, 1)
 	go func() { letters <- a.courier.Run(ctx) }()
 	draining, cutOff := context.WithCancel(writing)

@@ -26,6 +26,7 @@ func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 	search, read := websearch.New(web, a.cfg.JinaSearchURL, key), webread.New(web, a.cfg.JinaReaderURL, key)
 	files := blob.New(filepath.Join(a.cfg.DataDir, "files"), maxFile)
 	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer})...)
+	a.connectMCP(web)
 	saved := store.NewAgents(a.db)
 	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Ledger: a.usage})
 	a.Agents = agent.NewService(saved, runner, agent.Config{NewID: NewID})
