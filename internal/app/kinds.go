@@ -26,14 +26,15 @@ func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 	search, read := websearch.New(web, a.cfg.JinaSearchURL, key), webread.New(web, a.cfg.JinaReaderURL, key)
 	files := blob.New(filepath.Join(a.cfg.DataDir, "files"), maxFile)
 	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer})...)
-	a.connectMCP(web)
+	sourced := a.connectMCP(web)
 	saved := store.NewAgents(a.db)
-	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Ledger: a.usage})
+	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Source: sourced, Ledger: a.usage})
 	a.Agents = agent.NewService(saved, runner, agent.Config{NewID: NewID})
 	return builtin.Deps{
 		HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer,
 		Arrived: func(ctx context.Context, f node.FileArrival) error { return a.triggers.FileArrived(ctx, f) },
 		Library: demo.New(),
 		Agent:   runner,
+		Tools:   sourced,
 	}
 }
