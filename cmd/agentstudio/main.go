@@ -15,6 +15,7 @@ import (
 
 	"agentstudio/internal/config"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/mcp/client"
 
 	"github.com/alecthomas/kong"
 )
@@ -38,6 +39,20 @@ type cli struct {
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
+// supervise is the argument with which the program starts itself to look after
+// an MCP server that is a program.
+const supervise = "mcp-child"
+
+// supervisor is the command below which programs are started; nil when this
+// one cannot be found.
+func supervisor() []string {
+	path, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	return []string{path, supervise}
+}
+
 // failure is an outcome that was already explained: only its exit code is left.
 type failure int
 
@@ -49,6 +64,9 @@ func main() {
 
 // run returns the exit code: 0 done, 1 failed, 2 not understood.
 func run(args []string) int {
+	if len(args) > 0 && args[0] == supervise {
+		return client.Supervise(args[1:])
+	}
 	var c cli
 	resolver := config.NewResolver()
 	parser, err := kong.New(&c, kong.Name("agentstudio"), kong.UsageOnError(), kong.Resolvers(resolver),

@@ -92,6 +92,7 @@ type Output struct {
 type Runner struct {
 	models  Models
 	tools   *tool.Catalogue
+	source  tool.Source
 	saved   Saved
 	ledger  usage.Sink
 	now     func() time.Time
@@ -100,8 +101,10 @@ type Runner struct {
 
 // RunnerConfig adjusts a Runner. Its zero value runs agents that are not saved.
 type RunnerConfig struct {
-	Saved Saved            // finds saved agents; nil: there are none
-	Now   func() time.Time // the clock; nil: time.Now
+	Saved Saved // finds saved agents; nil: there are none
+	// Source has the tools of workspaces; nil: there are none.
+	Source tool.Source
+	Now    func() time.Time // the clock; nil: time.Now
 	// Ledger hears of every call of a tool; models tell theirs themselves. nil:
 	// nobody does.
 	Ledger usage.Sink
@@ -115,7 +118,7 @@ func NewRunner(models Models, tools *tool.Catalogue, cfg RunnerConfig) *Runner {
 	if cfg.Ledger == nil {
 		cfg.Ledger = usage.Discard{}
 	}
-	return &Runner{models: models, tools: tools, saved: cfg.Saved, ledger: cfg.Ledger, now: cfg.Now}
+	return &Runner{models: models, tools: tools, source: cfg.Source, saved: cfg.Saved, ledger: cfg.Ledger, now: cfg.Now}
 }
 
 // Run answers a prompt as the agent the settings describe, on behalf of a
@@ -156,6 +159,9 @@ func (r *Runner) work(ctx context.Context, s start) (*Output, error) {
 		run.depth = s.parent.depth + 1
 	}
 	run.purse.remember(s.past, s.prefix)
+	if err := run.reach(ctx); err != nil {
+		return nil, err
+	}
 	if err := run.meet(ctx); err != nil {
 		return nil, err
 	}
@@ -183,6 +189,9 @@ func (r *Runner) prepare(s Settings) (*run, error) {
 	}
 	out := &run{runner: r, settings: s, model: model, tools: map[string]tool.Tool{}, purse: purse{limits: s.Limits}}
 	for _, name := range s.Tools {
+		if r.sourced(name) {
+			continue // reach finds it
+		}
 		t, err := r.tools.Find(name)
 		if err != nil {
 			return nil, fault.New(fault.Invalid, "%s", fault.Message(err))

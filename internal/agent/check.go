@@ -103,6 +103,9 @@ func (c *checker) tools(place string, names []string, most int) {
 	}
 	for i, name := range names {
 		here := fmt.Sprintf("%s[%d]", place, i)
+		if c.runner.sourced(name) {
+			continue // the workspace says whether it may be meant
+		}
 		if _, err := c.runner.tools.Find(name); err != nil {
 			c.find(here, "unknown_tool", "%s", fault.Message(err))
 		}

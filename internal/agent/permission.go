@@ -71,7 +71,7 @@ func (r *run) leave(ctx context.Context, name string, c llm.Block) (allowed llm.
 		args = json.RawMessage("{}")
 	}
 	refusal, needed := r.judge(t)
-	fits := r.runner.tools.Validate(c.Name, args) == nil // else do says what is wrong
+	fits := r.fits(c.Name, args) == nil // else do says what is wrong
 	if refusal != "" || !needed || !fits {
 		return c, refusal, nil, nil
 	}

@@ -78,16 +78,21 @@ func (s *Service) create(ctx context.Context, by access.Actor, workspaceID strin
 	now := s.now()
 	a := &Agent{ID: s.cfg.NewID(), WorkspaceID: workspaceID, UserID: by.UserID, Version: 1, CreatedAt: now, UpdatedAt: now, Definition: d}
 	act := workspace.NewActivity(by, workspaceID, action, "agent", a.ID, nil, map[string]any{"name": d.Name, "version": 1}, now)
-	if err := s.store.Insert(ctx, a, MaxPerWorkspace, s.allows(a), act); err != nil {
+	if err := s.store.Insert(ctx, a, MaxPerWorkspace, s.allows(ctx, a), act); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
 // allows finds everything wrong with an agent among the others.
-func (s *Service) allows(a *Agent) func(Graph) error {
+func (s *Service) allows(ctx context.Context, a *Agent) func(Graph) error {
 	own := s.runner.check(&a.Definition)
+	unknown, err := s.runner.unknown(ctx, a.WorkspaceID, &a.Definition)
+	own = append(own, unknown...)
 	return func(g Graph) error {
+		if err != nil {
+			return err
+		}
 		if found := append(own, g.check(a.ID, &a.Definition)...); len(found) > 0 {
 			return fault.InvalidInput(found...)
 		}
@@ -139,7 +144,7 @@ func (s *Service) Update(ctx context.Context, by access.Actor, id, ifMatch strin
 	a.Version, a.UpdatedAt = a.Version+1, s.now()
 	act := workspace.NewActivity(by, a.WorkspaceID, "agent.updated", "agent", a.ID, map[string]any{"name": before.Name, "version": a.Version - 1},
 		map[string]any{"name": a.Name, "version": a.Version}, a.UpdatedAt)
-	if err := s.store.Save(ctx, a, s.allows(a), act); err != nil {
+	if err := s.store.Save(ctx, a, s.allows(ctx, a), act); err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -153,13 +153,13 @@ func (r *run) do(ctx context.Context, key string, c llm.Block) (outcome, node.Us
 	if len(bytes.TrimSpace(args)) == 0 {
 		args = json.RawMessage("{}")
 	}
-	if err := r.runner.tools.Validate(c.Name, args); err != nil {
+	if err := r.fits(c.Name, args); err != nil {
 		return refuse(words(err))
 	}
 	began := r.runner.now()
 	result, err := t.Run(ctx, tool.Call{WorkspaceID: r.call.WorkspaceID, UserID: r.call.UserID, ExecutionID: r.call.ExecutionID,
-		NodeID: r.call.NodeID, Key: key, Args: args})
-	r.note(ctx, c.Name, began, result.Usage, err)
+		NodeID: r.call.NodeID, Key: key, Args: args, Progress: r.progress(c)})
+	r.note(ctx, t.Name, began, result.Usage, err)
 	if err != nil {
 		if fault.As(err) == nil {
 			r.call.Log("error", "the tool "+c.Name+" broke", nil)

@@ -18,6 +18,7 @@ import (
 	"agentstudio/internal/execution"
 	"agentstudio/internal/file"
 	"agentstudio/internal/limit"
+	"agentstudio/internal/mcp"
 	"agentstudio/internal/node"
 	"agentstudio/internal/toolbox"
 	"agentstudio/internal/usage"
@@ -81,6 +82,7 @@ type Services struct {
 	Workspaces  *workspace.Service
 	Workflows   *workflow.Service
 	Agents      *agent.Service
+	MCPServers  *mcp.Service
 	Budgets     *usage.Service
 	Executions  *execution.Service
 	Files       *file.Service
@@ -234,6 +236,7 @@ func (s *Server) routes() {
 	s.budgetRoutes()
 	s.fileRoutes()
 	s.toolRoutes()
+	s.mcpServerRoutes()
 	s.catalogueRoutes()
 	s.executionRoutes()
 	s.approvalRoutes()

@@ -175,6 +175,7 @@ func tags() []*huma.Tag {
 		{Name: "workspaces", Description: "Workspaces, their members, invitations and activity"},
 		{Name: "workflows", Description: "Workflows, their versions and what is wrong with them"},
 		{Name: "agents", Description: "Agents that workflows refer to"},
+		{Name: "mcp", Description: "MCP servers and their tools"},
 		{Name: "budgets", Description: "What may be spent on models"},
 		{Name: "files", Description: "Files of workspaces"},
 		{Name: "tools", Description: "Tools and models, used by hand"},

@@ -165,6 +165,9 @@ func (t table) request(route string, a asker) (ask, bool) {
 	if out, known := t.fileRequest(route); known {
 		return out, true
 	}
+	if out, known := t.mcpServerRequest(route); known {
+		return out, true
+	}
 	return t.executionRequest(route)
 }
 

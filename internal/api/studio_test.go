@@ -26,6 +26,7 @@ import (
 	"agentstudio/internal/execution"
 	"agentstudio/internal/fault"
 	"agentstudio/internal/file"
+	"agentstudio/internal/mcp"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/store"
@@ -61,6 +62,7 @@ type options struct {
 	signup account.Signup
 	queue  int
 	files  file.Config
+	stdio  bool // MCP servers that are programs
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
@@ -103,6 +105,7 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 		Workspaces:  workspace.NewService(store.NewWorkspaces(db), s.mail, workspace.Config{PublicURL: "http://studio.test", Now: s.clock.now}),
 		Workflows:   workflow.NewService(flows, kinds, library, s.bus, workflow.Config{NewID: newID, Now: s.clock.now, Agents: saved}),
 		Budgets:     budgets,
+		MCPServers:  mcp.NewService(store.NewMCPServers(db), s.mcpPool(db, opts), mcp.Config{NewID: newID, Now: s.clock.now}),
 		Agents:      agent.NewService(saved, runner, agent.Config{NewID: newID, Now: s.clock.now}),
 		Executions:  execution.NewService(runs, library, disp, s.bus, execution.Config{NewID: newID, Leased: "local"}),
 		Files:       s.files,

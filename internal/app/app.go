@@ -23,6 +23,7 @@ import (
 	"agentstudio/internal/file"
 	"agentstudio/internal/llm"
 	"agentstudio/internal/mail"
+	"agentstudio/internal/mcp"
 	notes "agentstudio/internal/memory"
 	"agentstudio/internal/metrics"
 	"agentstudio/internal/node"
@@ -56,6 +57,9 @@ type Options struct {
 	Concurrency int
 	// Metrics is where a worker shows its metrics; nil: nowhere. Work closes it.
 	Metrics net.Listener
+	// Supervisor is the command below which programs are started, with the
+	// program as its further arguments; nil: none are.
+	Supervisor []string
 	// Mailer replaces the mail server; nil uses the configured one.
 	Mailer mail.Sender
 }
@@ -66,6 +70,7 @@ type App struct {
 	Workspaces *workspace.Service
 	Workflows  *workflow.Service
 	Agents     *agent.Service
+	MCPServers *mcp.Service
 	Budgets    *usage.Service
 	Files      *file.Service
 	Memory     *notes.Service
@@ -90,6 +95,7 @@ type App struct {
 	dispatch dispatch
 	triggers *trigger.Runner
 	courier  *courier.Courier
+	mcp      *mcp.Pool
 	links    *execution.Links
 	shares   *file.Links
 	// retention removes what was kept long enough.
@@ -208,6 +214,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	keepers.Go(func() { newHeapKeeper().run(writing) })
 	keepers.Go(func() { a.retention.Run(writing) })
 	keepers.Go(func() { a.sweepFiles(writing) })
+	keepers.Go(func() { a.mcp.Run(writing) })
 	letters := make(chan error, 1)
 	go func() { letters <- a.courier.Run(ctx) }()
 	draining, cutOff := context.WithCancel(writing)

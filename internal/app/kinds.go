@@ -26,13 +26,15 @@ func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 	files := a.Files.Paths()
 	a.Memory = memory.NewService(store.NewMemories(a.db), memory.Config{NewID: NewID})
 	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer, Memory: a.Memory})...)
+	sourced := a.connectMCP(web)
 	saved := store.NewAgents(a.db)
-	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Ledger: a.usage})
+	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Source: sourced, Ledger: a.usage})
 	a.Agents = agent.NewService(saved, runner, agent.Config{NewID: NewID})
 	return builtin.Deps{
 		HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer,
 		Arrived: func(ctx context.Context, f node.FileArrival) error { return a.triggers.FileArrived(ctx, f) },
 		Library: demo.New(),
 		Agent:   runner,
+		Tools:   sourced,
 	}
 }

@@ -37,6 +37,7 @@ type Config struct {
 	AllowedOrigins   []string `group:"Security" env:"STUDIO_ALLOWED_ORIGINS" help:"Web origins, beside its own, whose pages may call the API."`
 	TrustedProxies   []string `group:"Security" env:"STUDIO_TRUSTED_PROXIES" help:"Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed."`
 	AllowPrivate     []string `group:"Security" name:"allow-private-networks" env:"STUDIO_ALLOW_PRIVATE_NETWORKS" help:"host:port pairs or CIDR ranges inside private networks that workflows and agents may reach."`
+	AllowStdioMCP    bool     `group:"Security" name:"allow-stdio-mcp" env:"STUDIO_ALLOW_STDIO_MCP" help:"Lets administrators set up MCP servers that are programs on the studio's machine (transport stdio)."`
 	MetricsToken     Secret   `group:"Security" env:"STUDIO_METRICS_TOKEN" help:"What a reader of /metrics shows as a bearer token, 16 characters or more. Empty: only programs on the same machine may read. Set one where a proxy runs on this machine."`
 	LimitAPI         Rate     `group:"Limits" env:"STUDIO_LIMIT_API" default:"1000/1h" help:"API requests of one user, or off."`
 	LimitAnonymous   Rate     `group:"Limits" env:"STUDIO_LIMIT_ANONYMOUS" default:"60/1m" help:"Requests of one address that is not signed in, or off."`

@@ -13,7 +13,7 @@ import (
 
 // Spec describes a tool to models and people.
 type Spec struct {
-	Name        string          `json:"name"` // [a-z0-9_]{1,64}
+	Name        string          `json:"name"` // [a-z0-9_]{1,64}; with a slash it is a Source's
 	Title       string          `json:"title"`
 	Description string          `json:"description"` // for the model: what it does and when to use it
 	Category    string          `json:"category"`
@@ -34,6 +34,8 @@ type Call struct {
 	// Idempotency-Key. Empty outside of executions.
 	Key  string
 	Args json.RawMessage
+	// Progress hears how a long call gets on; may be nil.
+	Progress func(message string)
 }
 
 // Result is a tool's answer: what the model reads, and the value behind it.

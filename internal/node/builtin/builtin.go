@@ -22,6 +22,7 @@ type Deps struct {
 	Mail    Mailer
 	Files   Files
 	Agent   Agent
+	Tools   Tools // of MCP servers
 	// Arrived hears of files that a node has written; nil: nobody listens.
 	Arrived func(ctx context.Context, f node.FileArrival) error
 }
@@ -63,5 +64,6 @@ func Kinds(deps Deps) []node.Type {
 		stop(),
 		webSearch(deps.Search, deps.Library),
 		webRead(deps.Read, deps.Library),
+		mcpTool(deps.Tools),
 	}
 }

@@ -33,8 +33,24 @@ func deps(t *testing.T) builtin.Deps {
 			t.Fatal(err)
 		}
 	}
-	return builtin.Deps{Now: func() time.Time { return noon }, HTTP: echo{}, Search: search{}, Read: pages{}, Library: demo.New(), Mail: post{}, Files: files,
+	return builtin.Deps{Now: func() time.Time { return noon }, HTTP: echo{}, Search: search{}, Read: pages{}, Library: demo.New(), Mail: post{}, Files: files, Tools: shelf{},
 		Agent: agent.NewRunner(demoModels{}, tool.NewCatalogue(tools.Tools(tools.Deps{})...), agent.RunnerConfig{Now: func() time.Time { return noon }})}
+}
+
+// shelf has one tool of one MCP server.
+type shelf struct{}
+
+func (shelf) Find(_ context.Context, workspaceID, name string) (tool.Tool, error) {
+	if name != "mcp/shelf/fetch" {
+		return tool.Tool{}, fault.New(fault.NotFound, "the workspace has no tool %s", name)
+	}
+	return tool.Tool{Run: func(_ context.Context, call tool.Call) (tool.Result, error) {
+		if !strings.Contains(string(call.Args), "book") {
+			return tool.Result{}, fault.InvalidInput(fault.Detail{Location: "arguments.book", Message: "the field is required"})
+		}
+		call.Progress("on my way")
+		return tool.Result{Text: "here", Value: map[string]any{"text": "here", "content": []any{}, "structured": map[string]any{"args": string(call.Args), "workspace": workspaceID, "key": call.Key}}}, nil
+	}}, nil
 }
 
 // echo answers each request with what it was. Its query decides how:

@@ -661,6 +661,175 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mcp/servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** MCP servers of a workspace */
+        get: operations["list-mcp-servers"];
+        put?: never;
+        /**
+         * Set up an MCP server
+         * @description The transport stdio starts a program on the studio's machine: for administrators of the installation, where the operator allows it.
+         */
+        post: operations["create-mcp-server"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One MCP server, and how its connection stands */
+        get: operations["get-mcp-server"];
+        /** Change the fields that are sent */
+        put: operations["put-mcp-server"];
+        post?: never;
+        /** Delete an MCP server */
+        delete: operations["delete-mcp-server"];
+        options?: never;
+        head?: never;
+        /**
+         * Change the fields that are sent
+         * @description Its connections are closed; the next use opens them anew.
+         */
+        patch: operations["update-mcp-server"];
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{id}/connect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Connect now
+         * @description Every use connects by itself. 502 and 504 say why it does not work.
+         */
+        post: operations["connect-mcp-server"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{id}/disconnect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Close its connections, on every replica */
+        post: operations["disconnect-mcp-server"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{id}/prompts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The prompts it offers */
+        get: operations["list-mcp-prompts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{id}/resources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What it lets one read */
+        get: operations["list-mcp-resources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{id}/tools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tools it offers */
+        get: operations["list-mcp-tools"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{id}/tools/{name}/call": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a tool
+         * @description The arguments are checked against the tool's schema first; an answer with is_error is the tool's own failure.
+         */
+        post: operations["call-mcp-tool"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Servers that are easy to set up */
+        get: operations["list-mcp-templates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -1604,6 +1773,11 @@ export interface components {
              */
             unpriced_calls: number;
         };
+        CallMCPToolInputBody: {
+            arguments?: {
+                [key: string]: unknown;
+            };
+        };
         CallToolInputBody: {
             /** @description After the tool's input_schema */
             arguments?: {
@@ -1737,6 +1911,42 @@ export interface components {
             /**
              * Format: uuid
              * @description Left out: the personal workspace
+             */
+            workspace_id?: string;
+        };
+        CreateMCPServerInputBody: {
+            args?: string[];
+            /** @description Connect again when the connection breaks; true */
+            auto_reconnect?: boolean;
+            category?: string;
+            /** @description With stdio: the program */
+            command?: string;
+            description?: string;
+            /** @description With stdio; credential:NAME in a value stands for what the credential holds */
+            env?: {
+                [key: string]: string;
+            };
+            /** @description With http and sse; credential:NAME in a value, as in Bearer credential:NAME, stands for what the credential holds */
+            headers?: {
+                [key: string]: string;
+            };
+            /** @description Its tools are called mcp/<name>/<tool> */
+            name: string;
+            /**
+             * Format: int64
+             * @description Of one call; 60000
+             */
+            timeout_ms?: number;
+            /**
+             * @description stdio: a program on the studio's machine; http: streamable HTTP; sse: as servers spoke before 2025
+             * @enum {string}
+             */
+            transport?: "stdio" | "http" | "sse";
+            /** @description With http and sse */
+            url?: string;
+            /**
+             * Format: uuid
+             * @description Left out: the personal workspace, or the one of the API key
              */
             workspace_id?: string;
         };
@@ -2139,6 +2349,16 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        ListMCPTemplate: {
+            items: components["schemas"]["MCPTemplate"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
+        ListMCPTool: {
+            items: components["schemas"]["MCPTool"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
         ListModel: {
             items: components["schemas"]["Model"][] | null;
             /** Format: int64 */
@@ -2146,6 +2366,16 @@ export interface components {
         };
         ListNodeKind: {
             items: components["schemas"]["NodeKind"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
+        ListPrompt: {
+            items: components["schemas"]["mcp.Prompt"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
+        ListResource: {
+            items: components["schemas"]["mcp.Resource"][] | null;
             /** Format: int64 */
             total: number;
         };
@@ -2172,6 +2402,132 @@ export interface components {
             limit: number;
             /** @description Send it as cursor to go on; missing on the last page */
             next_cursor?: string;
+        };
+        "mcp.Content": {
+            data?: string;
+            /** Format: int64 */
+            left_out_bytes?: number;
+            mime_type?: string;
+            name?: string;
+            text?: string;
+            type: string;
+            uri?: string;
+        };
+        "mcp.Prompt": {
+            arguments: components["schemas"]["mcp.PromptArgument"][] | null;
+            description?: string;
+            name: string;
+            title?: string;
+        };
+        "mcp.PromptArgument": {
+            description?: string;
+            name: string;
+            required?: boolean;
+        };
+        "mcp.Resource": {
+            description?: string;
+            mime_type?: string;
+            name: string;
+            /** Format: int64 */
+            size?: number;
+            template?: boolean;
+            title?: string;
+            uri: string;
+        };
+        MCPCredential: {
+            description: string;
+            name: string;
+        };
+        MCPResult: {
+            content: components["schemas"]["mcp.Content"][] | null;
+            /** Format: int64 */
+            duration_ms: number;
+            /** @description The tool has failed, and says why in content */
+            is_error: boolean;
+            structured_content?: unknown;
+        };
+        MCPServer: {
+            args: string[] | null;
+            auto_reconnect: boolean;
+            /** @description What the server says it can do; {} before the first connection */
+            capabilities: unknown;
+            category: string;
+            command: string;
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            /** @description As written: credentials by name */
+            env: {
+                [key: string]: string;
+            };
+            /** @description As written: credentials by name */
+            headers: {
+                [key: string]: string;
+            };
+            id: string;
+            /** Format: date-time */
+            last_connected_at: string;
+            last_error: string | null;
+            name: string;
+            /**
+             * @description As the replica that used it last has told
+             * @enum {string}
+             */
+            status: "disconnected" | "connecting" | "connected" | "error";
+            /** Format: int64 */
+            timeout_ms: number;
+            /**
+             * Format: int64
+             * @description Found at the last connection
+             */
+            tool_count: number;
+            transport: string;
+            /** Format: date-time */
+            updated_at: string;
+            url: string;
+            /** @description Who set it up */
+            user_id: string;
+            /** Format: int64 */
+            version: number;
+            workspace_id: string;
+        };
+        MCPTemplate: {
+            /** @description What the server refers to; it must be set up before */
+            credentials: components["schemas"]["MCPCredential"][] | null;
+            id: string;
+            notes: string;
+            server: components["schemas"]["MCPTemplateServer"];
+        };
+        MCPTemplateServer: {
+            args?: string[] | null;
+            auto_reconnect: boolean;
+            category: string;
+            command?: string;
+            description: string;
+            env?: {
+                [key: string]: string;
+            };
+            headers?: {
+                [key: string]: string;
+            };
+            name: string;
+            /** Format: int64 */
+            timeout_ms: number;
+            transport: string;
+            url?: string;
+        };
+        MCPTool: {
+            description: string;
+            /** @description What agents call it: mcp/<server>/<tool> */
+            id: string;
+            input_schema: unknown;
+            name: string;
+            output_schema?: unknown;
+            /** @description As its server says */
+            read_only: boolean;
+            /** @description By what its server says; one that says nothing is taken to destroy */
+            risk: string;
+            title: string;
         };
         Member: {
             avatar_url: string | null;
@@ -2402,6 +2758,18 @@ export interface components {
         };
         PageInvitation: {
             items: components["schemas"]["Invitation"][] | null;
+            /** Format: int64 */
+            limit: number;
+            /** Format: int64 */
+            offset: number;
+            /**
+             * Format: int64
+             * @description How many match the filters in all
+             */
+            total: number;
+        };
+        PageMCPServer: {
+            items: components["schemas"]["MCPServer"][] | null;
             /** Format: int64 */
             limit: number;
             /** Format: int64 */
@@ -2831,6 +3199,36 @@ export interface components {
             max_cost_usd?: number;
             /** Format: int64 */
             max_tokens?: number;
+        };
+        UpdateMCPServerInputBody: {
+            args?: string[];
+            /** @description Connect again when the connection breaks; true */
+            auto_reconnect?: boolean;
+            category?: string;
+            /** @description With stdio: the program */
+            command?: string;
+            description?: string;
+            /** @description With stdio; credential:NAME in a value stands for what the credential holds */
+            env?: {
+                [key: string]: string;
+            };
+            /** @description With http and sse; credential:NAME in a value, as in Bearer credential:NAME, stands for what the credential holds */
+            headers?: {
+                [key: string]: string;
+            };
+            name?: string;
+            /**
+             * Format: int64
+             * @description Of one call; 60000
+             */
+            timeout_ms?: number;
+            /**
+             * @description stdio: a program on the studio's machine; http: streamable HTTP; sse: as servers spoke before 2025
+             * @enum {string}
+             */
+            transport?: "stdio" | "http" | "sse";
+            /** @description With http and sse */
+            url?: string;
         };
         UpdateMeInputBody: {
             avatar_url?: string | null;
@@ -4709,6 +5107,456 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Invitation"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-mcp-servers": {
+        parameters: {
+            query?: {
+                category?: string;
+                /** @description At most so many items */
+                limit?: number;
+                /** @description Leave out so many */
+                offset?: number;
+                /** @description In name or description, in any case */
+                query?: string;
+                /** @description Default -updated_at */
+                sort?: "updated_at" | "-updated_at" | "created_at" | "-created_at" | "name" | "-name";
+                transport?: "stdio" | "http" | "sse";
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageMCPServer"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-mcp-server": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body within 24 hours answer the first result again */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateMCPServerInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MCPServer"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-mcp-server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MCPServer"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-mcp-server": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read; 412 when it is not the present one */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateMCPServerInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MCPServer"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-mcp-server": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read; 412 when it is not the present one */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-mcp-server": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read; 412 when it is not the present one */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateMCPServerInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MCPServer"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "connect-mcp-server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MCPServer"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "disconnect-mcp-server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MCPServer"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-mcp-prompts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPrompt"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-mcp-resources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListResource"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-mcp-tools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListMCPTool"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "call-mcp-tool": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                /** @description As the server calls it; a slash in it is written %2F */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CallMCPToolInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MCPResult"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-mcp-templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListMCPTemplate"];
                 };
             };
             /** @description What went wrong */

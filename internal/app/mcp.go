@@ -1,0 +1,17 @@
+package app
+
+import (
+	"agentstudio/internal/mcp"
+	"agentstudio/internal/mcp/client"
+	"agentstudio/internal/outbound"
+	"agentstudio/internal/store"
+)
+
+// connectMCP makes the rooms of MCP servers, and returns their tools.
+func (a *App) connectMCP(web *outbound.Client) *mcp.Source {
+	servers := store.NewMCPServers(a.db)
+	dialer := client.New(client.Config{Version: a.opts.Version, HTTP: web.Streaming(), Supervisor: a.opts.Supervisor})
+	a.mcp = mcp.NewPool(dialer, servers, mcp.PoolConfig{Stdio: a.cfg.AllowStdioMCP, Secrets: webhookSecret, Log: a.opts.Log})
+	a.MCPServers = mcp.NewService(servers, a.mcp, mcp.Config{NewID: NewID})
+	return mcp.NewSource(servers, a.mcp)
+}
