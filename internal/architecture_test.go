@@ -67,6 +67,7 @@ func mayImport() map[string]string {
 		"bus/redis":      "event bus/memory",
 		"limit/redis":    "limit",
 		"mcp/client":     "fault mcp",
+		"mcp/bridge":     "",
 		"mcp/server":     "fault access event workflow execution",
 		"llm/anthropic":  "fault llm",
 		"llm/openai":     "fault llm",
