@@ -67,6 +67,14 @@ e2e: build ## the built binary in a real browser (Chromium), on a throw-away dat
 pictures: build ## take the pictures of the guide anew
 	cd web && PICTURES=../docs/images npx playwright test pages.spec.ts -g serious
 
+test/mcp/node_modules/.package-lock.json: test/mcp/package.json test/mcp/package-lock.json
+	cd test/mcp && npm ci --no-audit --no-fund
+	@touch $@
+
+.PHONY: mcp
+mcp: build test/mcp/node_modules/.package-lock.json ## the built binary against the official MCP conformance suite, servers and inspector
+	go run ./test/mcp -binary bin/agentstudio -modules test/mcp/node_modules
+
 .PHONY: lint
 lint: $(GOLANGCI) lint-web ## formatting, vet and the linters of .golangci.yml; the types of the web studio
 	$(GOLANGCI) run ./...
@@ -91,7 +99,7 @@ stale: generate
 	@go mod tidy -diff
 
 .PHONY: check
-check: stale lint build test e2e ## what CI runs: generated files, linters, build, tests, coverage
+check: stale lint build test e2e mcp ## what CI runs: generated files, linters, build, tests, coverage
 
 .PHONY: bench
 bench: build ## measure the engine on the built binary, on SQLite and PostgreSQL; see bench/README.md

@@ -4,6 +4,8 @@ go 1.26.0
 
 ignore ./web/node_modules
 
+ignore ./test/mcp/node_modules
+
 require (
 	code.dny.dev/ssrf v0.3.0
 	codeberg.org/readeck/go-readability/v2 v2.1.3

@@ -70,6 +70,8 @@ func mayImport() map[string]string {
 		"bus/redis":      "event bus/memory",
 		"limit/redis":    "limit",
 		"mcp/client":     "fault mcp",
+		"mcp/bridge":     "",
+		"mcp/server":     "fault access event workflow execution",
 		"llm/anthropic":  "fault llm",
 		"llm/openai":     "fault llm",
 		"llm/scripted":   "fault llm schema",

@@ -30,6 +30,7 @@ type cli struct {
 	Worker   workerCmd   `cmd:"" help:"Run executions beside servers and other workers, on PostgreSQL."`
 	Run      runCmd      `cmd:"" help:"Run a workflow file here and print its output as JSON."`
 	Validate validateCmd `cmd:"" help:"Say everything that is wrong with a workflow file."`
+	MCP      mcpCmd      `cmd:"" name:"mcp" help:"Offer the workflows of a running studio as MCP tools, over standard input and output."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database up to date and end."`
 	Backup   backupCmd   `cmd:"" help:"Save the database, the keys and the files, while the server runs."`
 	Restore  restoreCmd  `cmd:"" help:"Unpack a backup into an empty data directory."`

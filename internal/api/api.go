@@ -78,11 +78,13 @@ type ModelPrice struct {
 
 // Services are the use cases behind the API. OpenAPI works without any.
 type Services struct {
-	Accounts    *account.Service
-	Workspaces  *workspace.Service
-	Workflows   *workflow.Service
-	Agents      *agent.Service
-	MCPServers  *mcp.Service
+	Accounts   *account.Service
+	Workspaces *workspace.Service
+	Workflows  *workflow.Service
+	Agents     *agent.Service
+	MCPServers *mcp.Service
+	// MCP answers at /mcp; nil: nobody does.
+	MCP         MCP
 	Budgets     *usage.Service
 	Executions  *execution.Service
 	Files       *file.Service
@@ -245,6 +247,7 @@ func (s *Server) routes() {
 	s.hookRoutes()
 	s.callbackRoutes()
 	s.approvalLinkRoutes()
+	s.mcpRoutes()
 	s.studioRoutes()
 }
 

@@ -81,6 +81,12 @@ func (t table) mcpServerRequest(route string) (ask, bool) {
 		return "/mcp/servers/" + t.s.mcpServer(t.w.owner.token, t.w.id, `"name":"`+newID()+`","url":"https://mcp.example.com"`)
 	}
 	switch route {
+	case "/mcp GET":
+		return ask{path: "/mcp?workspace_id=" + t.w.id}, true // without a stream: 405 to who may listen
+	case "/mcp DELETE":
+		return ask{path: "/mcp?workspace_id=" + t.w.id}, true
+	case "/mcp POST":
+		return ask{path: "/mcp?workspace_id=" + t.w.id, body: `{"jsonrpc":"2.0","id":1,"method":"ping"}`}, true
 	case "/mcp/servers GET":
 		return ask{path: "/mcp/servers?workspace_id=" + t.w.id}, true
 	case "/mcp/servers POST":

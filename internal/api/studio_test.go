@@ -27,6 +27,7 @@ import (
 	"agentstudio/internal/fault"
 	"agentstudio/internal/file"
 	"agentstudio/internal/mcp"
+	mcpserver "agentstudio/internal/mcp/server"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/store"
@@ -100,14 +101,17 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 	}
 	links := execution.NewLinks([][]byte{bytes.Repeat([]byte("k"), 32)})
 	post := courier.New(runs, s.mail, links, courier.Config{PublicURL: "http://studio.test", Log: quiet, Now: s.clock.now, Asked: runs.Asked(), Glance: time.Second})
+	workflows := workflow.NewService(flows, kinds, library, s.bus, workflow.Config{NewID: newID, Now: s.clock.now, Agents: saved})
+	executions := execution.NewService(runs, library, disp, s.bus, execution.Config{NewID: newID, Leased: "local"})
 	s.server = api.New(api.Services{
 		Accounts:    accounts,
 		Workspaces:  workspace.NewService(store.NewWorkspaces(db), s.mail, workspace.Config{PublicURL: "http://studio.test", Now: s.clock.now}),
-		Workflows:   workflow.NewService(flows, kinds, library, s.bus, workflow.Config{NewID: newID, Now: s.clock.now, Agents: saved}),
+		Workflows:   workflows,
+		MCP:         mcpserver.New(workflows, executions, s.bus, mcpserver.Config{Version: "test", NewID: newID}),
 		Budgets:     budgets,
 		MCPServers:  mcp.NewService(store.NewMCPServers(db), s.mcpPool(db, opts), mcp.Config{NewID: newID, Now: s.clock.now}),
 		Agents:      agent.NewService(saved, runner, agent.Config{NewID: newID, Now: s.clock.now}),
-		Executions:  execution.NewService(runs, library, disp, s.bus, execution.Config{NewID: newID, Leased: "local"}),
+		Executions:  executions,
 		Files:       s.files,
 		Toolbox:     box(s, budgets),
 		FileLinks:   file.NewLinks([][]byte{bytes.Repeat([]byte("k"), 32)}),
@@ -296,7 +300,7 @@ func (s *studio) do(method, path, token string, body any, headers ...string) *an
 }
 
 func outside(path string) bool {
-	for _, p := range []string{"/api/", "/hooks/", "/docs", "/openapi", "/healthz", "/readyz", "/schemas"} {
+	for _, p := range []string{"/api/", "/hooks/", "/docs", "/openapi", "/healthz", "/readyz", "/schemas", "/mcp?"} {
 		if strings.HasPrefix(path, p) {
 			return true
 		}

@@ -3,6 +3,7 @@ package app
 import (
 	"agentstudio/internal/mcp"
 	"agentstudio/internal/mcp/client"
+	"agentstudio/internal/mcp/server"
 	"agentstudio/internal/outbound"
 	"agentstudio/internal/store"
 )
@@ -14,4 +15,9 @@ func (a *App) connectMCP(web *outbound.Client) *mcp.Source {
 	a.mcp = mcp.NewPool(dialer, servers, mcp.PoolConfig{Stdio: a.cfg.AllowStdioMCP, Secrets: webhookSecret, Log: a.opts.Log})
 	a.MCPServers = mcp.NewService(servers, a.mcp, mcp.Config{NewID: NewID})
 	return mcp.NewSource(servers, a.mcp)
+}
+
+// mcpServer is the studio as an MCP server.
+func (a *App) mcpServer() *server.Handler {
+	return server.New(a.Workflows, a.Executions, a.Bus, server.Config{Version: a.opts.Version, NewID: NewID, MaxBody: int64(a.cfg.MaxBodyMiB) << 20, Log: a.opts.Log})
 }

@@ -23,7 +23,7 @@ func (a *App) handler() (*api.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api.New(api.Services{Accounts: a.Accounts, Workspaces: a.Workspaces, Workflows: a.Workflows, Agents: a.Agents, MCPServers: a.MCPServers, Budgets: a.Budgets, Executions: a.Executions, Files: a.Files, FileLinks: a.shares, Toolbox: a.Toolbox,
+	return api.New(api.Services{Accounts: a.Accounts, Workspaces: a.Workspaces, Workflows: a.Workflows, Agents: a.Agents, MCPServers: a.MCPServers, MCP: a.mcpServer(), Budgets: a.Budgets, Executions: a.Executions, Files: a.Files, FileLinks: a.shares, Toolbox: a.Toolbox,
 		Kinds: a.Kinds, Codec: a.Codec, Bus: a.Bus, Idempotency: store.NewIdempotency(a.db), Ready: a.ready, WebhookSecret: webhookSecret, Links: a.links, Models: a.listed, Limiter: a.limiter,
 		Metrics: a.metrics.Handler(a.readers(proxies)), Observer: a.metrics,
 		Studio: api.Studio{Files: web.Files(), NoMail: a.cfg.SMTPURL.Reveal() == "" && a.cfg.SendGridAPIKey.Reveal() == ""}},

@@ -22,6 +22,9 @@ const (
 	// Session asks whoever follows for a user to look whether the session is
 	// still alive. It goes to no client.
 	Session = "session"
+	// MCPCancelled tells of a request of an MCP session that was cancelled. It
+	// goes to no client.
+	MCPCancelled = "mcp_cancelled"
 )
 
 // Event is one thing that happened in a room.
@@ -44,6 +47,9 @@ func WorkflowRoom(id string) string { return "workflow:" + id }
 
 // WorkspaceRoom is the room of one workspace.
 func WorkspaceRoom(id string) string { return "workspace:" + id }
+
+// MCPRoom is the room of a user's session with the studio's MCP server.
+func MCPRoom(userID, session string) string { return "mcp:" + userID + ":" + session }
 
 // UserRoom is the room of one user.
 func UserRoom(id string) string { return "user:" + id }

@@ -97,6 +97,10 @@ type Schedule struct {
 // take, as a JSON Schema; nil means anything.
 type InputSchemer interface{ InputSchema() map[string]any }
 
+// Purposed is implemented by configs of triggers that say what starting them is
+// good for; "" says nothing.
+type Purposed interface{ Purpose() string }
+
 // References is implemented by configs that name other workflows.
 type References interface{ WorkflowIDs() []string }
 

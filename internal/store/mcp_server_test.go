@@ -46,10 +46,10 @@ func TestMCPServersKeepTheirStateWithinAnEpoch(t *testing.T) {
 			}
 			return m
 		}
-		if m := note(1, connected); m.Status != mcp.Connected || len(m.State.Tools) != 1 || !m.LastConnectedAt.Equal(now) {
+		if m := note(1, connected); m.Status != mcp.Connected || len(m.Tools) != 1 || !m.LastConnectedAt.Equal(now) {
 			t.Errorf("it is %+v", m)
 		}
-		if m := note(1, mcp.State{Status: mcp.Failed, LastError: "gone", SeenAt: now}); m.LastError != "gone" || len(m.State.Tools) != 1 {
+		if m := note(1, mcp.State{Status: mcp.Failed, LastError: "gone", SeenAt: now}); m.LastError != "gone" || len(m.Tools) != 1 {
 			t.Errorf("it is %+v", m)
 		}
 		if m := note(1, mcp.State{Status: mcp.Connecting, SeenAt: now}); m.LastError != "gone" || m.Status != mcp.Connecting {

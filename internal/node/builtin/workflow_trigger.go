@@ -14,6 +14,9 @@ type workflowTriggerConfig struct {
 // InputSchema returns the schema of the callers' data, nil for anything.
 func (c workflowTriggerConfig) InputSchema() map[string]any { return c.Schema }
 
+// Purpose returns what the workflow does, for who calls it as a tool.
+func (c workflowTriggerConfig) Purpose() string { return c.Description }
+
 func workflowTrigger() node.Type {
 	return node.Define(node.Spec{
 		Kind: "workflow-trigger", Title: "Called by a workflow", Group: node.Trigger, Category: "start", Icon: "workflow",
