@@ -15,7 +15,7 @@ func (s *Server) mcpServerRoutes() {
 	register(s, op{Method: "GET", Path: "/mcp/templates", ID: "list-mcp-templates", Tag: tag, Summary: "Servers that are easy to set up"}, s.listMCPTemplates)
 	register(s, op{Method: "GET", Path: "/mcp/servers", ID: "list-mcp-servers", Tag: tag, Summary: "MCP servers of a workspace"}, s.listMCPServers)
 	register(s, op{Method: "POST", Path: "/mcp/servers", ID: "create-mcp-server", Tag: tag, Status: 201, Creates: true, Summary: "Set up an MCP server",
-		Notes: "The transport stdio starts a program on the studio's machine: for administrators of the installation, where the operator allows it."}, s.createMCPServer)
+		Notes: "The transport stdio starts a program on the studio's machine: for administrators of the installation, where the operator allows it. So is a server that a credential is sent to."}, s.createMCPServer)
 	register(s, op{Method: "GET", Path: "/mcp/servers/{id}", ID: "get-mcp-server", Tag: tag, Summary: "One MCP server, and how its connection stands"}, s.getMCPServer)
 	register(s, op{Method: "PUT", Path: "/mcp/servers/{id}", ID: "put-mcp-server", Tag: tag, Summary: "Change the fields that are sent"}, s.updateMCPServer)
 	register(s, op{Method: "PATCH", Path: "/mcp/servers/{id}", ID: "update-mcp-server", Tag: tag, Summary: "Change the fields that are sent", Notes: "Its connections are closed; the next use opens them anew."}, s.updateMCPServer)

@@ -107,7 +107,7 @@ func TestMCPServersAreSetUpUsedAndTakenDown(t *testing.T) {
 	s := open(t, options{})
 	w := s.team()
 	s.secrets["remote"] = "tok-123456"
-	a := s.do("POST", "/mcp/servers", w.admin.token, with(`{"name":" Remote ","description":"Far","category":"Web","url":"https://mcp.example.com/x","headers":{"Authorization":"Bearer credential:remote"},"timeout_ms":5000}`, "workspace_id", w.id)).expect(201)
+	a := s.do("POST", "/mcp/servers", w.owner.token, with(`{"name":" Remote ","description":"Far","category":"Web","url":"https://mcp.example.com/x","headers":{"Authorization":"Bearer credential:remote"},"timeout_ms":5000}`, "workspace_id", w.id)).expect(201)
 	id := a.text("id")
 	a.expectAt("name", "Remote").expectAt("category", "web").expectAt("transport", "http").expectAt("status", "disconnected").expectAt("last_error", nil).expectAt("last_connected_at", nil).
 		expectAt("auto_reconnect", true).expectAt("timeout_ms", 5000).expectAt("headers.Authorization", "Bearer credential:remote").expectAt("version", 1)
@@ -137,8 +137,8 @@ func TestMCPServersAreSetUpUsedAndTakenDown(t *testing.T) {
 	}
 	s.do("POST", "/mcp/servers/"+id+"/disconnect", w.admin.token, nil).expect(200).expectAt("status", "disconnected").expectAt("tool_count", 2)
 	s.do("POST", "/mcp/servers/"+id+"/connect", w.editor.token, nil).expect(200).expectAt("status", "connected")
-	s.do("PATCH", "/mcp/servers/"+id, w.admin.token, `{"url":"https://down.example.com"}`, "If-Match", `"7"`).problem(412, "stale")
-	s.do("PATCH", "/mcp/servers/"+id, w.admin.token, `{"url":"https://down.example.com"}`, "If-Match", `"1"`).expect(200).expectAt("version", 2).expectAt("status", "disconnected")
+	s.do("PATCH", "/mcp/servers/"+id, w.owner.token, `{"url":"https://down.example.com"}`, "If-Match", `"7"`).problem(412, "stale")
+	s.do("PATCH", "/mcp/servers/"+id, w.owner.token, `{"url":"https://down.example.com"}`, "If-Match", `"1"`).expect(200).expectAt("version", 2).expectAt("status", "disconnected")
 	if text := string(s.do("POST", "/mcp/servers/"+id+"/connect", w.admin.token, nil).problem(502, "upstream").Body); strings.Contains(text, "tok-123456") {
 		t.Errorf("the failure is %s", text)
 	}
@@ -215,4 +215,17 @@ func TestMCPTemplatesAreServersOnceFilledIn(t *testing.T) {
 	if got := strings.Join(ids, " "); got != "filesystem memory fetch github postgres slack browser custom" {
 		t.Errorf("templates are %s", got)
 	}
+}
+
+func TestWhereCredentialsAreSentIsForAdministratorsToSay(t *testing.T) {
+	s := open(t, options{})
+	w := s.team() // the owner made the first account: the installation's administrator
+	const sends = `"url":"https://mcp.example.com","headers":{"X-Key":"credential:shop"}`
+	s.do("POST", "/mcp/servers", w.admin.token, with(`{"name":"a",`+sends+`}`, "workspace_id", w.id)).problem(403, "forbidden")
+	id := s.mcpServer(w.owner.token, w.id, `"name":"a",`+sends)
+	s.do("PATCH", "/mcp/servers/"+id, w.admin.token, `{"url":"https://elsewhere.example.com"}`).problem(403, "forbidden")
+	s.do("PATCH", "/mcp/servers/"+id, w.admin.token, `{"headers":{}}`).problem(403, "forbidden")
+	plain := s.mcpServer(w.admin.token, w.id, `"name":"b","url":"https://mcp.example.com"`)
+	s.do("PATCH", "/mcp/servers/"+plain, w.admin.token, `{"headers":{"X-Key":"credential:shop"}}`).problem(403, "forbidden")
+	s.do("PATCH", "/mcp/servers/"+plain, w.admin.token, `{"description":"d"}`).expect(200)
 }

@@ -38,6 +38,18 @@ func reference() *regexp.Regexp {
 // refers reports whether a value names a credential.
 func refers(value string) bool { return reference().MatchString(value) }
 
+// refers reports whether a value of the definition names a credential.
+func (d *Definition) refers() bool {
+	for _, values := range []map[string]string{d.Env, d.Headers} {
+		for _, value := range values {
+			if refers(value) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // soundsSecret reports whether a value of this name is likely to be a secret.
 func soundsSecret(name string) bool {
 	name = strings.ToLower(name)

@@ -75,10 +75,14 @@ func NewService(store Store, pool *Pool, cfg Config) *Service {
 
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Millisecond) }
 
-// mayStart says why an actor may not have a program started here. Programs
-// run as the studio does, so it takes the administrator of the installation.
-func (s *Service) mayStart(by access.Actor, definitions ...Definition) error {
+// maySet says why an actor may not set up a server like this. Programs run as
+// the studio does, and credentials are the operator's: whoever says where one
+// is sent could read it. Both take the administrator of the installation.
+func (s *Service) maySet(by access.Actor, definitions ...Definition) error {
 	for _, d := range definitions {
+		if d.refers() && !by.Admin && !by.System {
+			return fault.New(fault.Forbidden, "credentials are the operator's: only an administrator of this installation may set up or change a server that they are sent to")
+		}
 		if d.Transport != Stdio {
 			continue
 		}
@@ -105,7 +109,7 @@ func (s *Service) Create(ctx context.Context, by access.Actor, workspaceID strin
 	if found := d.check(); len(found) > 0 {
 		return nil, fault.InvalidInput(found...)
 	}
-	if err := s.mayStart(by, d); err != nil {
+	if err := s.maySet(by, d); err != nil {
 		return nil, err
 	}
 	now := s.now()
@@ -174,7 +178,7 @@ func (s *Service) Update(ctx context.Context, by access.Actor, id, ifMatch strin
 	if same(before, server.Definition) {
 		return server, nil
 	}
-	if err := s.mayStart(by, before, server.Definition); err != nil {
+	if err := s.maySet(by, before, server.Definition); err != nil {
 		return nil, err
 	}
 	server.Version, server.Epoch, server.UpdatedAt = server.Version+1, server.Epoch+1, s.now()

@@ -168,6 +168,8 @@ func (t *trial) inspect(s *studio) {
 		out, err := said(t.node(append(append([]string{bin}, base...), c.args...)...))
 		t.check("inspector "+c.args[0], holds(out, err, c.want))
 	}
+	out, err := said(t.node(bin, "--cli", s.cmd.Path, "mcp", "-e", "STUDIO_SERVER="+s.url, "-e", "STUDIO_API_KEY="+s.token, "--method", "tools/list"))
+	t.check("inspector over agentstudio mcp", holds(out, err, "test_simple_text"))
 }
 
 // leavesNothing kills the studio and looks for what its servers have left.

@@ -673,7 +673,7 @@ export interface paths {
         put?: never;
         /**
          * Set up an MCP server
-         * @description The transport stdio starts a program on the studio's machine: for administrators of the installation, where the operator allows it.
+         * @description The transport stdio starts a program on the studio's machine: for administrators of the installation, where the operator allows it. So is a server that a credential is sent to.
          */
         post: operations["create-mcp-server"];
         delete?: never;
