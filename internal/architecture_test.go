@@ -61,6 +61,7 @@ func mayImport() map[string]string {
 		"sandbox":        "fault",
 		"demo":           "fault",
 		"blob":           "fault",
+		"database":       "fault",
 		"websearch":      "fault outbound",
 		"webread":        "fault outbound",
 		"dispatch/local": "fault execution",
@@ -76,7 +77,7 @@ func mayImport() map[string]string {
 		"llm/openai":     "fault llm",
 		"llm/scripted":   "fault llm schema",
 		"node/builtin":   "fault node llm tool schema schedule signature agent file demo outbound sandbox websearch webread",
-		"tool/builtin":   "fault node tool schema file memory demo outbound sandbox websearch webread",
+		"tool/builtin":   "fault node tool schema file memory database demo outbound sandbox websearch webread",
 
 		"config": "fault",
 		"app":    "*",

@@ -101,6 +101,7 @@ type App struct {
 	// retention removes what was kept long enough.
 	retention *retention.Keeper
 	outside   *outbound.Client
+	databases *databases
 	usage     *usageWriter
 	prices    *llm.Prices
 	metrics   *metrics.Metrics
@@ -166,6 +167,9 @@ func (a *App) wire(secrets [][]byte) error {
 		return err
 	}
 	a.outside = web
+	if a.databases, err = newDatabases(&a.cfg, web); err != nil {
+		return err
+	}
 	a.usage = newUsageWriter(store.NewUsage(a.db), a.opts.Log)
 	a.Budgets = usage.NewService(store.NewUsage(a.db), a.Bus, usage.Config{NewID: NewID})
 	if a.Models, a.prices, err = models(a.cfg, a.metrics.Sink(a.usage), counted{a.Budgets, a.metrics.Sink(usage.Discard{})}, web); err != nil {

@@ -47,6 +47,7 @@ type Config struct {
 type Client struct {
 	cfg       Config
 	transport *http.Transport
+	guard     *guard
 	limits    *limits
 }
 
@@ -102,11 +103,17 @@ func New(cfg Config) (*Client, error) {
 		IdleConnTimeout:       time.Minute,
 		ForceAttemptHTTP2:     true,
 	}
-	return &Client{cfg: cfg, transport: transport, limits: newLimits(cfg)}, nil
+	return &Client{cfg: cfg, transport: transport, guard: guard, limits: newLimits(cfg)}, nil
 }
 
 // Close ends idle connections.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Dial connects under the same rules as requests: what is inside a private
+// network is refused (Invalid, code "address_refused") unless it is allowed.
+func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return c.guard.dial(ctx, network, address)
+}
 
 // Do sends a request and reads the whole answer, whatever its status.
 // Invalid: the URL cannot be used or its address is refused (code

@@ -24,6 +24,8 @@ type Deps struct {
 	Files  Files
 	Mail   Mailer
 	Memory Memory
+
+	Databases Databases
 }
 
 // Requester makes guarded HTTP requests.
@@ -69,6 +71,7 @@ func Tools(deps Deps) []tool.Tool {
 		fileList(deps.Files),
 		fileDelete(deps.Files),
 		codeRun(),
+		databaseQuery(deps.Databases),
 		memorySave(deps.Memory),
 		memorySearch(deps.Memory),
 		sendEmail(deps.Mail),

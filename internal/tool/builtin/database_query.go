@@ -1,0 +1,56 @@
+package builtin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"agentstudio/internal/database"
+	"agentstudio/internal/node"
+	"agentstudio/internal/tool"
+)
+
+// Databases reads from the databases that an operator lets workspaces reach.
+type Databases interface {
+	// Configured reports whether there are any.
+	Configured() bool
+	// Query asks the database of a credential; the query's URL is empty.
+	// NotFound: the workspace has no such database.
+	Query(ctx context.Context, workspaceID, credential string, q database.Query) (*database.Answer, error)
+}
+
+type databaseQueryArgs struct {
+	Credential string `json:"credential" jsonschema:"required,minLength=1,maxLength=100" jsonschema_description:"Name of the database."`
+	SQL        string `json:"sql" jsonschema:"required,minLength=1,maxLength=20000" jsonschema_description:"One statement that reads. Values stand in params: $1, $2 on PostgreSQL, ? elsewhere."`
+	Params     []any  `json:"params,omitempty" jsonschema:"maxItems=100" jsonschema_description:"The values, in order: texts, numbers, true, false or null."`
+	MaxRows    int    `json:"max_rows,omitempty" jsonschema:"minimum=1,maximum=10000" jsonschema_description:"Rows at most; 100 when left out."`
+	TimeoutMS  int    `json:"timeout_ms,omitempty" jsonschema:"minimum=100,maximum=300000" jsonschema_description:"Time limit; 30,000 when left out."`
+}
+
+func databaseQuery(databases Databases) tool.Tool {
+	t := tool.Define(tool.Spec{Name: "database_query", Title: "Query a database", Category: "data", Risk: node.RiskMedium, Needs: []string{"STUDIO_DATABASES"},
+		Description: "Reads rows from a database. It cannot change anything there."},
+		func(ctx context.Context, call tool.Call, a databaseQueryArgs) (tool.Result, error) {
+			if err := database.CheckParams(a.Params); err != nil {
+				return tool.Result{}, err
+			}
+			answer, err := databases.Query(ctx, call.WorkspaceID, a.Credential, database.Query{SQL: a.SQL, Params: a.Params, MaxRows: a.MaxRows, Timeout: time.Duration(a.TimeoutMS) * time.Millisecond})
+			if err != nil {
+				return tool.Result{}, err
+			}
+			text, err := json.Marshal(answer.Rows)
+			if err != nil {
+				return tool.Result{}, err
+			}
+			said := fmt.Sprintf("%d rows: %s", len(answer.Rows), clip(string(text), readable))
+			if answer.Truncated {
+				said = "There are more than the first " + said
+			}
+			return tool.Result{Text: said, Value: answer}, nil
+		})
+	if databases != nil {
+		t.Configured = databases.Configured
+	}
+	return needs(t, databases != nil, "databases")
+}
