@@ -290,6 +290,23 @@ test('an agent gets models to fall back on, in an order of choice', async ({ pag
   await expect.poll(kept).toBe(priced.id)
 })
 
+test('an agent gets tools from the catalogue, and one of an MCP server by name', async ({ page, server, email, caller }) => {
+  const w = await caller.call('POST', '/workflows', { name: 'Tools', nodes: [{ id: 'agent', kind: 'agent', title: 'Thinker', config: { prompt: 'think' }, position: { x: 0, y: 0 } }], connections: [] })
+  const kept = async () => (await caller.call<{ nodes: { config: { tools?: unknown } }[] }>('GET', `/workflows/${w.id}`)).nodes[0]?.config.tools
+  await enter(page, server, email)
+  await page.goto(`${server.url}/workflows/${w.id}`)
+  await page.locator('.react-flow__node').click()
+  await page.getByRole('checkbox', { name: 'Calculator' }).check()
+  await expect.poll(kept).toEqual(['calculator'])
+  await page.getByLabel('Add a tool by its name').fill('mcp/notes/search')
+  await page.getByLabel('Add a tool by its name').press('Enter')
+  await expect.poll(kept).toEqual(['calculator', 'mcp/notes/search'])
+  if (process.env['PICTURES']) await page.screenshot({ path: `${process.env['PICTURES']}/tools.png` })
+  await page.getByRole('button', { name: 'Remove mcp/notes/search' }).click()
+  await page.getByRole('checkbox', { name: 'Calculator' }).uncheck()
+  await expect.poll(kept).toBeUndefined()
+})
+
 test('an output is pinned, and the run goes on from a node', async ({ page, server, email, caller }) => {
   const w = await caller.call('POST', '/workflows', {
     name: 'Pinned',

@@ -14,6 +14,8 @@ export const keys = {
   approvals: ['approvals'] as const,
   kinds: ['kinds'] as const,
   models: ['models'] as const,
+  tools: ['tools'] as const,
+  agentNames: ['agents', 'names'] as const,
   sessions: ['sessions'] as const,
   apiKeys: ['api-keys'] as const,
 }

@@ -1,4 +1,4 @@
-import { Bell, BookOpen, Bot, Braces, Clock, File, FileInput, Filter, Gauge, GitBranch, GitMerge, Globe, Hourglass, Mail, MessageCircle, Network, OctagonX, Pencil, Play, Puzzle, Repeat, Reply, ScanText, ScrollText, Search, Shuffle, Signpost, Split, UserCheck, Webhook, Workflow, type LucideIcon } from 'lucide-react'
+import { Bell, BookOpen, Bot, Braces, Clock, File, FileInput, Filter, Gauge, GitBranch, GitMerge, Globe, Hourglass, Mail, MessageCircle, Network, OctagonX, Pencil, Play, Plug, Puzzle, Repeat, Reply, ScanText, ScrollText, Search, Shuffle, Signpost, Split, UserCheck, Webhook, Workflow, type LucideIcon } from 'lucide-react'
 
 /** The icons that kinds name; one that is not here gets a puzzle piece. */
 const known: Record<string, LucideIcon> = {
@@ -21,6 +21,7 @@ const known: Record<string, LucideIcon> = {
   'octagon-x': OctagonX,
   pencil: Pencil,
   play: Play,
+  plug: Plug,
   repeat: Repeat,
   reply: Reply,
   'scan-text': ScanText,

@@ -58,7 +58,7 @@ export function SchemaForm({ schema, value, onChange, errors, widgets = {}, brie
   )
 }
 
-const important = new Set(['model', 'textarea', 'code', 'expression'])
+const important = new Set(['model', 'textarea', 'code', 'expression', 'tools'])
 
 function join(path: string, name: string): string {
   return path ? `${path}.${name}` : name

@@ -7,7 +7,13 @@ import { iconOf } from '@/canvas/icons'
 import { Dialog } from '@/ui/kit'
 import { t } from '@/text'
 
-const groups = ['start', 'agents', 'data', 'network', 'web', 'branch', 'flow', 'repeat', 'time', 'people']
+const groups = ['start', 'agents', 'data', 'network', 'web', 'branch', 'flow', 'repeat', 'time', 'people', 'mcp']
+
+/** Where a group stands; one that is not known yet comes last. */
+function rank(group: string): number {
+  const at = groups.indexOf(group)
+  return at < 0 ? groups.length : at
+}
 
 /** Which kind of node to add: words, arrows and Enter, or a click. */
 export function KindPicker({ kinds, starts, onPick, onClose, title }: { kinds: Kinds; starts: boolean; onPick: (kind: Kind) => void; onClose: () => void; title: string }) {
@@ -27,7 +33,7 @@ export function KindList({ kinds, starts, onPick, autoFocus, drag, label = t.edi
   const list = useMemo(() => {
     const all = [...kinds.values()].filter((k) => starts || !k.no_input)
     const found = best(query, all, (k) => `${k.title} ${k.kind} ${k.description}`)
-    return query.trim() ? found : found.sort((a, b) => groups.indexOf(a.category) - groups.indexOf(b.category))
+    return query.trim() ? found : found.sort((a, b) => rank(a.category) - rank(b.category))
   }, [kinds, starts, query])
   const chosen = Math.min(at, Math.max(0, list.length - 1))
   useEffect(() => {

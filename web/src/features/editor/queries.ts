@@ -36,6 +36,14 @@ export function useModels() {
   return useQuery({ queryKey: keys.models, queryFn: () => body(api.GET('/api/v1/models')), staleTime: Infinity }).data?.items ?? []
 }
 
+export function useTools() {
+  return useQuery({ queryKey: keys.tools, queryFn: () => body(api.GET('/api/v1/tools')), staleTime: Infinity }).data?.items ?? []
+}
+
+export function useSavedAgents() {
+  return useQuery({ queryKey: keys.agentNames, queryFn: () => body(api.GET('/api/v1/agents', { params: { query: { limit: 100 } } })), staleTime: 60_000 }).data?.items ?? []
+}
+
 export function useWorkflowChoices() {
   return useQuery({ queryKey: keys.workflowList({ names: true }), queryFn: () => body(api.GET('/api/v1/workflows', { params: { query: { limit: 100, sort: '-updated_at' } } })), staleTime: 60_000 }).data?.items ?? []
 }

@@ -2,6 +2,7 @@ import { Plus, Trash2 } from 'lucide-react'
 import { useState, type ComponentType } from 'react'
 import { CodeField, ExpressionField, TextField } from './ExpressionField'
 import { ModelField } from './ModelField'
+import { AgentField, AgentsField, ToolsField } from './ToolsField'
 import { useTimetable, useWorkflowChoices } from './queries'
 import { Button } from '@/ui/kit'
 import { JsonInput, type WidgetProps } from '@/ui/SchemaForm'
@@ -16,6 +17,9 @@ export const widgets: Record<string, ComponentType<WidgetProps>> = {
   expression: ExpressionField,
   code: CodeField,
   model: ModelField,
+  tools: ToolsField,
+  agent: AgentField,
+  agents: AgentsField,
   'key-value': KeyValueField,
   schema: JsonInput,
   workflow: WorkflowField,
