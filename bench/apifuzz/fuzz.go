@@ -192,7 +192,7 @@ func (f *Fuzzer) send(ctx context.Context, o operation, r *Report) error {
 		return fmt.Errorf("%s %s: %w", req.Method, req.URL, err)
 	}
 	r.Statuses[resp.StatusCode]++
-	if resp.StatusCode >= http.StatusInternalServerError && len(r.Findings) < maxFindings {
+	if failed(resp.StatusCode, text) && len(r.Findings) < maxFindings {
 		r.Findings = append(r.Findings, Finding{Operation: o.id, Status: resp.StatusCode, Answer: string(text),
 			Request: fmt.Sprintf("%s %s\n%v\n%.4000s", req.Method, req.URL, req.Header, body)})
 	}
@@ -336,4 +336,13 @@ func (f *Fuzzer) known(noun string) string {
 		return ids[f.maker.rng.IntN(len(ids))]
 	}
 	return ""
+}
+
+// failed reports whether an answer is the studio's failure. That something has
+// not been set up by the operator is none.
+func failed(status int, answer []byte) bool {
+	if status == http.StatusNotImplemented {
+		return !bytes.Contains(answer, []byte("problems#not_configured"))
+	}
+	return status >= http.StatusInternalServerError
 }
