@@ -35,7 +35,8 @@ test('an event is on the screen soon after it has arrived', async ({ page, serve
     }
     const seen = new Set<string>()
     new MutationObserver(() => {
-      for (const [, said] of document.body.innerText.matchAll(/spoken (\d+)\./g)) {
+      // The text of the whole page would be laid out for it: that is not what is measured.
+      for (const [, said] of (document.querySelector('[role=log]')?.textContent ?? '').matchAll(/spoken (\d+)\./g)) {
         const from = heard[said ?? '']
         if (!said || seen.has(said) || from === undefined) continue
         seen.add(said)
