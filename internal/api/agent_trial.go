@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"reflect"
 	"sync"
-	"time"
 
 	"agentstudio/internal/access"
 	"agentstudio/internal/agent"
@@ -125,12 +124,6 @@ type AgentTestLog struct {
 	Message string `json:"message"`
 }
 
-// passed is an event of a stream.
-type passed struct {
-	name string
-	data any
-}
-
 // streamTrial tells a trial as it goes. Whoever stops listening stops it.
 func (s *Server) streamTrial(w http.ResponseWriter, r *http.Request, by access.Actor, id string, in agent.TrialInput) error {
 	if !s.enter() {
@@ -166,21 +159,6 @@ func (s *Server) streamTrial(w http.ResponseWriter, r *http.Request, by access.A
 	if !more {
 		return <-begun // it has told nothing: it did not begin
 	}
-	out := newSSE(w)
-	beat := time.NewTicker(s.cfg.Heartbeat)
-	defer beat.Stop()
-	for err := out.event(0, first.name, first.data); err == nil; {
-		select {
-		case e, more := <-events:
-			if !more {
-				return nil
-			}
-			err = out.event(0, e.name, e.data)
-		case <-beat.C:
-			err = out.send(": still here\n\n")
-		case <-s.stopping:
-			return nil
-		}
-	}
+	s.relay(w, first, events)
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"reflect"
 	"sync"
-	"time"
 
 	"agentstudio/internal/access"
 	"agentstudio/internal/fault"
@@ -129,21 +128,6 @@ func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, by access.Ac
 		}
 		return p // nothing was said yet: it is told as any failure
 	}
-	out := newSSE(w)
-	beat := time.NewTicker(s.cfg.Heartbeat)
-	defer beat.Stop()
-	for err := out.event(0, first.name, first.data); err == nil; {
-		select {
-		case e, more := <-events:
-			if !more {
-				return nil
-			}
-			err = out.event(0, e.name, e.data)
-		case <-beat.C:
-			err = out.send(": still here\n\n")
-		case <-s.stopping:
-			return nil
-		}
-	}
+	s.relay(w, first, events)
 	return nil
 }

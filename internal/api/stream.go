@@ -272,3 +272,30 @@ func (s *Server) followLogs(w http.ResponseWriter, r *http.Request, by access.Ac
 		return out.event(e.Seq, event.Log, LogEntry{Seq: e.Seq, NodeID: l.NodeID, Iteration: l.Iteration, Level: l.Level, Message: l.Message, Data: l.Data, Timestamp: Time(e.At)})
 	})
 }
+
+// passed is an event of a stream that ends with the request.
+type passed struct {
+	name string
+	data any
+}
+
+// relay tells the first event and those that follow until they end, the client
+// is gone or the studio stops.
+func (s *Server) relay(w http.ResponseWriter, first passed, events <-chan passed) {
+	out := newSSE(w)
+	beat := time.NewTicker(s.cfg.Heartbeat)
+	defer beat.Stop()
+	for err := out.event(0, first.name, first.data); err == nil; {
+		select {
+		case e, more := <-events:
+			if !more {
+				return
+			}
+			err = out.event(0, e.name, e.data)
+		case <-beat.C:
+			err = out.send(": still here\n\n")
+		case <-s.stopping:
+			return
+		}
+	}
+}
