@@ -19,7 +19,7 @@ type Tools interface {
 type mcpToolConfig struct {
 	Server    string         `json:"server" jsonschema:"required,title=Server,minLength=1" jsonschema_description:"Name of an MCP server of the workspace." jsonschema_extras:"widget=mcp-server"`
 	Tool      string         `json:"tool" jsonschema:"required,title=Tool,minLength=1" jsonschema_description:"Name of one of its tools." jsonschema_extras:"widget=mcp-tool"`
-	Arguments map[string]any `json:"arguments,omitempty" jsonschema:"title=Arguments"`
+	Arguments map[string]any `json:"arguments,omitempty" jsonschema:"title=Arguments" jsonschema_extras:"widget=arguments"`
 }
 
 func mcpTool(tools Tools) node.Type {

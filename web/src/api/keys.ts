@@ -15,6 +15,8 @@ export const keys = {
   kinds: ['kinds'] as const,
   models: ['models'] as const,
   tools: ['tools'] as const,
+  mcpServers: ['mcp', 'servers'] as const,
+  mcpTools: (server: string) => ['mcp', 'servers', server, 'tools'] as const,
   agentNames: ['agents', 'names'] as const,
   sessions: ['sessions'] as const,
   apiKeys: ['api-keys'] as const,

@@ -1,5 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
+import { flushSync } from 'react-dom'
 import { emptyRun, isOver, take, type RunState } from './state'
 import { api, body, type Schema } from '@/api/client'
 import { keys } from '@/api/keys'
@@ -31,7 +32,8 @@ export function useRun(id: string | undefined): Run {
       frame = 0
       const events = queue.current
       queue.current = []
-      setRun((was) => ({ ...was, ready: true, state: take(was.state, events), events: [...was.events, ...events.filter((e) => e.seq !== undefined)] }))
+      // At once, or React would draw it a frame later than the one this was called for.
+      flushSync(() => setRun((was) => ({ ...was, ready: true, state: take(was.state, events), events: [...was.events, ...events.filter((e) => e.seq !== undefined)] })))
     }
     const leave = live.watch(
       `execution:${id}`,

@@ -352,6 +352,7 @@ export const en = {
     risks: { low: 'low risk', medium: 'medium risk', high: 'high risk', critical: 'critical' } as Record<string, string>,
     needs: (what: string) => (what ? `Not set up here: needs ${what}` : 'Not set up here'),
     noAgent: 'None: what is set here',
+    noServers: 'There are no MCP servers yet; an administrator sets them up.',
     noAgents: 'There are no saved agents yet.',
     testNode: 'Test this node',
     testLoop: 'Test the loop this node is in',

@@ -14,6 +14,10 @@ export interface WidgetProps {
   ids: { id: string; 'aria-label'?: string; 'aria-describedby'?: string; 'aria-invalid'?: true }
   multiline?: boolean
   name: string
+  /** The object the field is in: what stands beside it. */
+  beside?: Record<string, unknown>
+  errors?: ReadonlyMap<string, string> | undefined
+  path?: string
 }
 
 export interface FormProps {
@@ -46,7 +50,7 @@ export function SchemaForm({ schema, value, onChange, errors, widgets = {}, brie
   return (
     <div className="form">
       {shown.map(([name, p]) => (
-        <Property key={name} name={name} schema={p} value={object[name]} onChange={(v) => set(name, v)} required={schema.required?.includes(name) ?? false} errors={errors} widgets={widgets} path={join(path, name)} />
+        <Property key={name} name={name} schema={p} value={object[name]} onChange={(v) => set(name, v)} required={schema.required?.includes(name) ?? false} errors={errors} widgets={widgets} path={join(path, name)} beside={object} />
       ))}
       {entries.length === 0 && <p className="muted">{t.form.nothing}</p>}
       {(hidden > 0 || (all && brief)) && (
@@ -58,7 +62,7 @@ export function SchemaForm({ schema, value, onChange, errors, widgets = {}, brie
   )
 }
 
-const important = new Set(['model', 'textarea', 'code', 'expression', 'tools'])
+const important = new Set(['model', 'textarea', 'code', 'expression', 'tools', 'arguments'])
 
 function join(path: string, name: string): string {
   return path ? `${path}.${name}` : name
@@ -73,6 +77,7 @@ interface PropertyProps {
   errors: ReadonlyMap<string, string> | undefined
   widgets: Record<string, ComponentType<WidgetProps>>
   path: string
+  beside: Record<string, unknown>
 }
 
 function Property(p: PropertyProps) {
@@ -116,7 +121,7 @@ function Property(p: PropertyProps) {
     >
       {(ids) => {
         const common: WidgetProps = { schema, value, onChange, ids, name }
-        if (Widget) return <Widget {...common} multiline={schema.widget === 'textarea'} />
+        if (Widget) return <Widget {...common} multiline={schema.widget === 'textarea'} beside={p.beside} errors={errors} path={path} />
         if (type === 'enum') return <Choice {...common} required={required} />
         if (type === 'integer' || type === 'number') return <NumberInput {...common} />
         if (type === 'array') return <ListOfTexts {...common} text={widgets['text'] ?? PlainText} />

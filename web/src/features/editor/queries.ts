@@ -40,6 +40,15 @@ export function useTools() {
   return useQuery({ queryKey: keys.tools, queryFn: () => body(api.GET('/api/v1/tools')), staleTime: Infinity }).data?.items ?? []
 }
 
+export function useMCPServers() {
+  return useQuery({ queryKey: keys.mcpServers, queryFn: () => body(api.GET('/api/v1/mcp/servers', { params: { query: { limit: 100 } } })), staleTime: 60_000 }).data?.items ?? []
+}
+
+/** What a server offers, as it was found at its last connection; undefined while that is not known. */
+export function useMCPTools(id: string | undefined) {
+  return useQuery({ queryKey: keys.mcpTools(id ?? ''), enabled: !!id, retry: false, queryFn: () => body(api.GET('/api/v1/mcp/servers/{id}/tools', { params: { path: { id: id ?? '' } } })), staleTime: 60_000 })
+}
+
 export function useSavedAgents() {
   return useQuery({ queryKey: keys.agentNames, queryFn: () => body(api.GET('/api/v1/agents', { params: { query: { limit: 100 } } })), staleTime: 60_000 }).data?.items ?? []
 }

@@ -1,5 +1,6 @@
 import { Plus, Trash2 } from 'lucide-react'
 import { useState, type ComponentType } from 'react'
+import { ArgumentsField, MCPServerField, MCPToolField, ToolField } from './CallFields'
 import { CodeField, ExpressionField, TextField } from './ExpressionField'
 import { ModelField } from './ModelField'
 import { AgentField, AgentsField, ToolsField } from './ToolsField'
@@ -20,6 +21,10 @@ export const widgets: Record<string, ComponentType<WidgetProps>> = {
   tools: ToolsField,
   agent: AgentField,
   agents: AgentsField,
+  tool: ToolField,
+  'mcp-server': MCPServerField,
+  'mcp-tool': MCPToolField,
+  arguments: ArgumentsField,
   'key-value': KeyValueField,
   schema: JsonInput,
   workflow: WorkflowField,
