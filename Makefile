@@ -78,6 +78,14 @@ test/mcp/node_modules/.package-lock.json: test/mcp/package.json test/mcp/package
 mcp: build test/mcp/node_modules/.package-lock.json ## the built binary against the official MCP conformance suite, servers and inspector
 	go run ./test/mcp -binary bin/agentstudio -modules test/mcp/node_modules
 
+test/sdk/node_modules/.package-lock.json: test/sdk/package.json test/sdk/package-lock.json
+	cd test/sdk && npm ci --no-audit --no-fund
+	@touch $@
+
+.PHONY: sdk
+sdk: build test/sdk/node_modules/.package-lock.json ## the built binary against the official clients of OpenAI and Anthropic
+	node test/sdk/main.mjs bin/agentstudio
+
 .PHONY: lint
 lint: $(GOLANGCI) lint-web ## formatting, vet and the linters of .golangci.yml; the types of the web studio
 	$(GOLANGCI) run ./...
@@ -102,7 +110,7 @@ stale: generate
 	@go mod tidy -diff
 
 .PHONY: check
-check: stale lint build test e2e mcp ## what CI runs: generated files, linters, build, tests, coverage
+check: stale lint build test e2e mcp sdk ## what CI runs: generated files, linters, build, tests, coverage
 
 .PHONY: bench
 bench: build ## measure the engine on the built binary, on SQLite and PostgreSQL; see bench/README.md

@@ -47,6 +47,7 @@ func mayImport() map[string]string {
 		"engine":    "fault jsonvalue event node expr workflow execution",
 		"agent":     "fault access node llm tool schema expr workspace usage",
 		"toolbox":   "fault access node llm tool usage",
+		"chat":      "fault access event llm node workflow execution agent",
 		"mcp":       "fault access node tool schema workspace",
 		"courier":   "fault execution",
 		"retention": "execution",
@@ -54,7 +55,7 @@ func mayImport() map[string]string {
 		"trigger":   "fault access event node schedule workflow execution",
 
 		"store":          adapter + " agent mcp",
-		"api":            adapter + " agent mcp toolbox",
+		"api":            adapter + " agent mcp toolbox chat",
 		"mail":           "fault",
 		"outbound":       "fault limit",
 		"metrics":        "execution usage",

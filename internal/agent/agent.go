@@ -83,6 +83,12 @@ type Output struct {
 	CostMicros *int64 // nil when a part of it has no known price
 	Demo       bool
 	Agent      string // who answered, when the conversation was handed over
+	// Calls are calls of tools that whoever asks has offered, see Conversation:
+	// the run ends with them, and goes on in a conversation that holds their
+	// results.
+	Calls []llm.Block `json:",omitempty"`
+	// Said is what the run added to its conversation, up to the Calls.
+	Said []llm.Message `json:",omitempty"`
 	// Asks, when there are any, is all there is: people are to be asked before
 	// the run goes on. Run it again when one of them is answered.
 	Asks []node.Ask
@@ -143,6 +149,8 @@ type start struct {
 	prefix   string // of its steps' names
 	settings Settings
 	messages []llm.Message
+	added    string         // instructions behind the agent's own
+	offered  []llm.ToolSpec // tools of whoever asks
 }
 
 func (r *Runner) work(ctx context.Context, s start) (*Output, error) {
@@ -163,6 +171,9 @@ func (r *Runner) work(ctx context.Context, s start) (*Output, error) {
 		return nil, err
 	}
 	if err := run.meet(ctx); err != nil {
+		return nil, err
+	}
+	if err := run.offer(s); err != nil {
 		return nil, err
 	}
 	run.messages = s.messages

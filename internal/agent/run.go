@@ -43,6 +43,10 @@ type run struct {
 	waited   atomic.Int64 // for people, in nanoseconds: it does not count
 	asks     []node.Ask   // what people are to be asked before it goes on
 	handed   *Output      // what the agent answered that took over
+
+	elsewhere map[string]bool // names of tools of whoever asks
+	left      []llm.Block     // calls of those, with which the run ends
+	given     int             // messages of the conversation it began with
 }
 
 // begin returns when the run began, in whichever process that was.
@@ -117,6 +121,9 @@ func (r *run) loop(ctx context.Context) (*Output, error) {
 			}
 			if r.handed != nil {
 				return r.handed, nil
+			}
+			if len(r.left) > 0 {
+				return r.leftWith(answer, turn), nil
 			}
 		default:
 			out, err := r.finish(answer, turn)

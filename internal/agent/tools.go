@@ -46,11 +46,17 @@ func (r *run) use(ctx context.Context, turn int, calls []llm.Block) error {
 		if waits[i] = ask != nil; waits[i] {
 			r.asks = append(r.asks, *ask)
 		}
+		if r.elsewhere[c.Name] {
+			waits[i], r.left = true, append(r.left, c)
+		}
 	}
 	if err := r.rested(ctx, turn, calls); err != nil {
 		return err
 	}
 	goes := r.handoffs(calls, refusals)
+	if goes >= 0 && len(r.left) > 0 {
+		refusals[goes], goes = "the other calls need their results first: hand over after that", -1
+	}
 	if goes >= 0 {
 		waits[goes] = true
 	}
@@ -61,6 +67,10 @@ func (r *run) use(ctx context.Context, turn int, calls []llm.Block) error {
 	if goes >= 0 {
 		said := llm.Message{Role: llm.Tool, Content: slices.Delete(slices.Clone(results), goes, goes+1)}
 		return r.handOver(ctx, r.toolStep(turn, goes), r.others[calls[goes].Name], calls[goes], append(slices.Clone(r.messages), said))
+	}
+	if len(r.left) > 0 {
+		r.keepOwn(calls, results)
+		return nil
 	}
 	message := llm.Message{Role: llm.Tool, Content: results}
 	r.messages = append(r.messages, message)

@@ -58,16 +58,20 @@ func (s *Service) Try(ctx context.Context, by access.Actor, id string, in TrialI
 	if err != nil {
 		return nil, err
 	}
-	settings := Settings{AgentID: a.ID, Variables: in.Variables}
-	if _, err := settings.over(a.Definition); err != nil {
+	begin := start{settings: Settings{AgentID: a.ID, Variables: in.Variables}, messages: []llm.Message{{Role: llm.User, Content: []llm.Block{{Type: llm.TextBlock, Text: in.Prompt}}}}}
+	return s.try(ctx, by, a, begin, &trialHost{watcher: w})
+}
+
+func (s *Service) try(ctx context.Context, by access.Actor, a *Agent, begin start, h *trialHost) (*Trial, error) {
+	if _, err := begin.settings.over(a.Definition); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, maxTrial, fault.New(fault.Timeout, "a trial takes at most %s", maxTrial).WithCode("time_limit"))
 	defer cancel()
-	h := &trialHost{watcher: w, now: s.runner.now, recorded: map[string]bool{}}
-	call := node.Call{Host: h, WorkspaceID: a.WorkspaceID, UserID: by.UserID, APIKeyID: by.APIKeyID, NodeTitle: a.Name, Key: "trial/" + s.cfg.NewID()}
+	h.now, h.recorded = s.runner.now, map[string]bool{}
+	begin.call = node.Call{Host: h, WorkspaceID: a.WorkspaceID, UserID: by.UserID, APIKeyID: by.APIKeyID, NodeTitle: a.Name, Key: "trial/" + s.cfg.NewID()}
 	began := s.runner.now()
-	out, err := s.runner.Run(ctx, call, settings, []llm.Block{{Type: llm.TextBlock, Text: in.Prompt}})
+	out, err := s.runner.work(ctx, begin)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return &Trial{Output: out, Err: err, Steps: h.steps, Usage: h.usage, Duration: s.runner.now().Sub(began)}, nil
@@ -75,7 +79,8 @@ func (s *Service) Try(ctx context.Context, by access.Actor, id string, in TrialI
 
 // trialHost is a node.Host that keeps a run in memory and shows it.
 type trialHost struct {
-	now func() time.Time
+	now     func() time.Time
+	decides *node.Answer // what is said to every ask; nil: nothing
 
 	mu       sync.Mutex // guards what follows, and the watcher's turn
 	watcher  Watcher
@@ -146,6 +151,6 @@ func (*trialHost) Past(context.Context) (map[string]node.PastStep, error) {
 }
 
 // Answer implements node.Host: in a trial nobody is there to answer.
-func (*trialHost) Answer(context.Context, string) (*node.Answer, error) {
-	return nil, nil //nolint:nilnil // not answered, as the contract says
+func (h *trialHost) Answer(context.Context, string) (*node.Answer, error) {
+	return h.decides, nil
 }

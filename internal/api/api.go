@@ -14,6 +14,7 @@ import (
 
 	"agentstudio/internal/account"
 	"agentstudio/internal/agent"
+	"agentstudio/internal/chat"
 	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/file"
@@ -88,6 +89,7 @@ type Services struct {
 	Budgets     *usage.Service
 	Executions  *execution.Service
 	Files       *file.Service
+	Chat        *chat.Service
 	Toolbox     *toolbox.Service
 	Kinds       *node.Kinds
 	Codec       *workflow.Codec
@@ -248,6 +250,7 @@ func (s *Server) routes() {
 	s.callbackRoutes()
 	s.approvalLinkRoutes()
 	s.mcpRoutes()
+	s.modelRoutes()
 	s.studioRoutes()
 }
 

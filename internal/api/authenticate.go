@@ -43,7 +43,7 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		c := callOf(ctx)
-		by, err := s.identify(ctx, bearer(r))
+		by, err := s.identify(ctx, modelToken(r))
 		if err != nil {
 			if over := s.take(ctx, w.Header(), "anonymous", c.ip, s.cfg.Limits.Anonymous); over != nil {
 				err = over

@@ -42,7 +42,7 @@ func (s *Server) hook(w http.ResponseWriter, r *http.Request) error {
 	}
 	if method := asGet(r.Method); !slices.Contains(h.Methods, method) {
 		w.Header().Set("Allow", strings.Join(h.Methods, ", "))
-		s.writeProblem(w, s.newProblem(ctx, kindNamed("method_not_allowed"), "this webhook takes "+strings.Join(h.Methods, ", ")+" only"))
+		s.writeProblem(w, r, s.newProblem(ctx, kindNamed("method_not_allowed"), "this webhook takes "+strings.Join(h.Methods, ", ")+" only"))
 		return nil
 	}
 	if err := s.take(ctx, w.Header(), "webhook", h.WorkflowID, s.cfg.Limits.Webhook); err != nil {

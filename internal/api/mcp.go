@@ -86,7 +86,7 @@ const toolsChanged = "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"no
 func (s *Server) mcpListen(w http.ResponseWriter, r *http.Request, by access.Actor, workspaceID string) error {
 	if !strings.Contains(r.Header.Get("Accept"), eventStream) {
 		w.Header().Set("Allow", "POST, GET, DELETE")
-		s.writeProblem(w, s.newProblem(r.Context(), kindNamed("method_not_allowed"), "GET opens a stream: send Accept: text/event-stream"))
+		s.writeProblem(w, r, s.newProblem(r.Context(), kindNamed("method_not_allowed"), "GET opens a stream: send Accept: text/event-stream"))
 		return nil
 	}
 	if !s.enter() {

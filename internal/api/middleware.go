@@ -114,7 +114,7 @@ func (s *Server) recover(w *response, r *http.Request) {
 	}
 	if w.status == 0 {
 		id := callOf(r.Context()).id
-		s.writeProblem(w, s.newProblem(r.Context(), kindNamed(string(fault.Internal)), "something went wrong on our side; quote the request id "+id+" when you ask about it"))
+		s.writeProblem(w, r, s.newProblem(r.Context(), kindNamed(string(fault.Internal)), "something went wrong on our side; quote the request id "+id+" when you ask about it"))
 	}
 }
 
@@ -235,7 +235,7 @@ func (s *Server) cors(next http.Handler) http.Handler {
 		h.Set("Access-Control-Expose-Headers", "ETag, Location, X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset")
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
-			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, Idempotency-Key, Last-Event-ID, X-Request-Id")
+			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, Idempotency-Key, Last-Event-ID, X-Request-Id, X-Api-Key, Anthropic-Version")
 			h.Set("Access-Control-Max-Age", "600")
 			w.WriteHeader(http.StatusNoContent)
 			return

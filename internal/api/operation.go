@@ -179,6 +179,7 @@ func tags() []*huma.Tag {
 		{Name: "budgets", Description: "What may be spent on models"},
 		{Name: "files", Description: "Files of workspaces"},
 		{Name: "tools", Description: "Tools and models, used by hand"},
+		{Name: "models", Description: "Agents and workflows, talked to as other people's models are"},
 		{Name: "executions", Description: "Runs of workflows"},
 		{Name: "realtime", Description: "What happens, as it happens"},
 		{Name: "catalogue", Description: "What this studio can do"},

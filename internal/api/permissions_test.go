@@ -306,11 +306,25 @@ func (t table) executionRequest(route string) (ask, bool) {
 		path, _, _ = strings.Cut(path, " ")
 		return ask{path: "/executions/" + id + path}, true
 	}
+	if path, found := strings.CutPrefix(route, "/v1/"); found {
+		return t.modelRequest("/v1/" + path)
+	}
 	if strings.HasPrefix(route, "/hooks/") {
 		return ask{path: "/hooks/" + t.w.slug + "/open", body: `{}`, raw: true}, true
 	}
 	path, _, _ := strings.Cut(route, " ")
 	return ask{path: path}, !strings.ContainsAny(path, "{*")
+}
+
+// modelRequest is a request of other people's clients.
+func (t table) modelRequest(route string) (ask, bool) {
+	path, _, _ := strings.Cut(route, " ")
+	in := "?workspace_id=" + t.w.id
+	model := "agent/" + t.s.agent(t.w.owner.token, t.w.id, `"name":"`+newID()+`","model":"demo/scripted"`)
+	if path == "/v1/models/*" {
+		return ask{path: "/v1/models/" + model + in, raw: true}, true
+	}
+	return ask{path: path + in, raw: true, body: map[string]any{"model": model, "max_tokens": 100, "messages": []any{map[string]any{"role": "user", "content": "hi"}}}}, true
 }
 
 // TestPermissions writes down what every route answers to everybody. The table

@@ -202,12 +202,16 @@ func (s *Server) translate(ctx huma.Context, _ string, v any) (any, error) {
 
 // fail answers a request with a failure, outside of the operations.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
-	s.writeProblem(w, s.problem(r.Context(), err))
+	s.writeProblem(w, r, s.problem(r.Context(), err))
 }
 
-func (s *Server) writeProblem(w http.ResponseWriter, p *Problem) {
+func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, p *Problem) {
 	for name, values := range p.GetHeaders() {
 		w.Header()[name] = values
+	}
+	if isModelPath(r.URL.Path) {
+		s.writeModelProblem(w, r, p)
+		return
 	}
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
@@ -221,5 +225,5 @@ func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	allowed := s.allowed(r.URL.Path)
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	s.writeProblem(w, s.newProblem(r.Context(), kindNamed("method_not_allowed"), "this address knows "+strings.Join(allowed, ", ")+" only"))
+	s.writeProblem(w, r, s.newProblem(r.Context(), kindNamed("method_not_allowed"), "this address knows "+strings.Join(allowed, ", ")+" only"))
 }

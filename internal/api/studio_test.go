@@ -20,6 +20,7 @@ import (
 	"agentstudio/internal/api"
 	"agentstudio/internal/blob"
 	"agentstudio/internal/bus/memory"
+	"agentstudio/internal/chat"
 	"agentstudio/internal/courier"
 	"agentstudio/internal/dispatch/local"
 	"agentstudio/internal/engine"
@@ -103,14 +104,16 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 	post := courier.New(runs, s.mail, links, courier.Config{PublicURL: "http://studio.test", Log: quiet, Now: s.clock.now, Asked: runs.Asked(), Glance: time.Second})
 	workflows := workflow.NewService(flows, kinds, library, s.bus, workflow.Config{NewID: newID, Now: s.clock.now, Agents: saved})
 	executions := execution.NewService(runs, library, disp, s.bus, execution.Config{NewID: newID, Leased: "local"})
+	talks := agent.NewService(saved, runner, agent.Config{NewID: newID, Now: s.clock.now})
 	s.server = api.New(api.Services{
+		Chat:        chat.New(talks, workflows, executions, s.bus, store.NewIdempotency(db), chat.Config{NewID: newID, Now: s.clock.now}),
 		Accounts:    accounts,
 		Workspaces:  workspace.NewService(store.NewWorkspaces(db), s.mail, workspace.Config{PublicURL: "http://studio.test", Now: s.clock.now}),
 		Workflows:   workflows,
 		MCP:         mcpserver.New(workflows, executions, s.bus, mcpserver.Config{Version: "test", NewID: newID}),
 		Budgets:     budgets,
 		MCPServers:  mcp.NewService(store.NewMCPServers(db), s.mcpPool(db, opts), mcp.Config{NewID: newID, Now: s.clock.now}),
-		Agents:      agent.NewService(saved, runner, agent.Config{NewID: newID, Now: s.clock.now}),
+		Agents:      talks,
 		Executions:  executions,
 		Files:       s.files,
 		Toolbox:     box(s, budgets),
@@ -300,7 +303,7 @@ func (s *studio) do(method, path, token string, body any, headers ...string) *an
 }
 
 func outside(path string) bool {
-	for _, p := range []string{"/api/", "/hooks/", "/docs", "/openapi", "/healthz", "/readyz", "/schemas", "/mcp?"} {
+	for _, p := range []string{"/api/", "/hooks/", "/docs", "/openapi", "/healthz", "/readyz", "/schemas", "/mcp?", "/v1/"} {
 		if strings.HasPrefix(path, p) {
 			return true
 		}

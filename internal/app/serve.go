@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"agentstudio/internal/api"
+	"agentstudio/internal/chat"
 	"agentstudio/internal/config"
 	"agentstudio/internal/limit"
 	"agentstudio/internal/store"
@@ -24,6 +25,7 @@ func (a *App) handler() (*api.Server, error) {
 		return nil, err
 	}
 	return api.New(api.Services{Accounts: a.Accounts, Workspaces: a.Workspaces, Workflows: a.Workflows, Agents: a.Agents, MCPServers: a.MCPServers, MCP: a.mcpServer(), Budgets: a.Budgets, Executions: a.Executions, Files: a.Files, FileLinks: a.shares, Toolbox: a.Toolbox,
+		Chat:  chat.New(a.Agents, a.Workflows, a.Executions, a.Bus, store.NewIdempotency(a.db), chat.Config{NewID: NewID}),
 		Kinds: a.Kinds, Codec: a.Codec, Bus: a.Bus, Idempotency: store.NewIdempotency(a.db), Ready: a.ready, WebhookSecret: webhookSecret, Links: a.links, Models: a.listed, Limiter: a.limiter,
 		Metrics: a.metrics.Handler(a.readers(proxies)), Observer: a.metrics,
 		Studio: api.Studio{Files: web.Files(), NoMail: a.cfg.SMTPURL.Reveal() == "" && a.cfg.SendGridAPIKey.Reveal() == ""}},

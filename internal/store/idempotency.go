@@ -95,3 +95,30 @@ func (s *Idempotency) Forget(ctx context.Context, actor, key string) error {
 		return err
 	})
 }
+
+// Keep puts a text down under an actor's key until the time given, in place of
+// what was there. The keys of Keep and Begin are the same: their makers keep
+// them apart.
+func (s *Idempotency) Keep(ctx context.Context, actor, key string, text []byte, until time.Time) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO idempotency_keys (actor, key, request_hash, status, body, expires_at) VALUES ($1, $2, '', 200, $3, $4)
+			ON CONFLICT (actor, key) DO UPDATE SET status = 200, body = excluded.body, expires_at = excluded.expires_at`, actor, key, string(text), ms(until))
+		if err != nil {
+			return fmt.Errorf("keep under key: %w", err)
+		}
+		return nil
+	})
+}
+
+// Kept returns what Keep put down. NotFound: nothing, or its time is over.
+func (s *Idempotency) Kept(ctx context.Context, actor, key string, now time.Time) ([]byte, error) {
+	var text []byte
+	err := s.db.Read().QueryRowContext(ctx, `SELECT body FROM idempotency_keys WHERE actor = $1 AND key = $2 AND status = 200 AND expires_at > $3`, actor, key, ms(now)).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fault.New(fault.NotFound, "nothing is kept under this key")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find what is kept: %w", err)
+	}
+	return text, nil
+}

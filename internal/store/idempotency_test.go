@@ -55,3 +55,23 @@ func TestIdempotencyKeysAreHeldKeptAndForgotten(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatIsPutDownIsFoundUntilItsTimeIsOver(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		keys := store.NewIdempotency(db)
+		now := time.Now()
+		for _, text := range []string{"first", "second"} {
+			if err := keys.Keep(t.Context(), "a", "k", []byte(text), now.Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if text, err := keys.Kept(t.Context(), "a", "k", now); string(text) != "second" || err != nil {
+			t.Errorf("kept %q, %v", text, err)
+		}
+		for actor, at := range map[string]time.Time{"b": now, "a": now.Add(2 * time.Hour)} {
+			if _, err := keys.Kept(t.Context(), actor, "k", at); !fault.Is(err, fault.NotFound) {
+				t.Errorf("%s at %s: %v", actor, at, err)
+			}
+		}
+	})
+}

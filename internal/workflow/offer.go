@@ -19,6 +19,7 @@ type Offer struct {
 	Version     int    // the published one
 	NodeID      string // of the trigger
 	InputSchema map[string]any
+	Ends        []string // ids of the nodes that lead nowhere: their output is the workflow's
 }
 
 // Offered returns the workspace's published workflows that an execution of the
@@ -59,6 +60,9 @@ func (p *Program) offer(triggerType string) (Offer, bool) {
 		o := Offer{Name: p.Definition.Name, Description: p.Definition.Description, NodeID: step.Node.ID, InputSchema: step.InputSchema()}
 		if d, ok := step.decoded.(node.Purposed); ok && d.Purpose() != "" {
 			o.Description = d.Purpose()
+		}
+		for _, sink := range p.Scopes[0].Sinks {
+			o.Ends = append(o.Ends, p.Steps[sink].Node.ID)
 		}
 		return o, true
 	}

@@ -1530,6 +1530,83 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/chat/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Talk to an agent or workflow as OpenAI's clients do
+         * @description OpenAI's Chat Completions protocol; see the guide for what is taken and what is refused.
+         */
+        post: operations["create-chat-completion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Talk to an agent or workflow as Anthropic's clients do
+         * @description Anthropic's Messages protocol; the key may also come as x-api-key.
+         */
+        post: operations["create-message"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Agents and published chat workflows, as models
+         * @description In OpenAI's form, or with the header anthropic-version in Anthropic's. Of the key's workspace.
+         */
+        get: operations["list-chat-models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One agent or workflow, as a model */
+        get: operations["get-chat-model"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1674,6 +1751,72 @@ export interface components {
             description?: string;
             name: string;
             required?: boolean;
+        };
+        AnthropicChoosing: {
+            disable_parallel_tool_use?: boolean;
+            type: string;
+        };
+        AnthropicMessage: {
+            content: components["schemas"]["AnthropicSaid"][] | null;
+            id: string;
+            model: string;
+            role: string;
+            stop_reason: string | null;
+            stop_sequence: string | null;
+            type: string;
+            usage: components["schemas"]["AnthropicUsage"];
+        };
+        AnthropicRequest: {
+            /**
+             * Format: int64
+             * @description Of one answer of the model; the agent's own bound holds beside it
+             */
+            max_tokens: number | null;
+            messages: components["schemas"]["AnthropicTurn"][] | null;
+            /** @description The id of an agent or workflow, as GET /v1/models lists it */
+            model: string;
+            stream?: boolean;
+            /** @description A text, or blocks of text */
+            system?: unknown;
+            /**
+             * Format: double
+             * @description In place of the agent's own
+             */
+            temperature?: number;
+            /** @description auto or none */
+            tool_choice?: components["schemas"]["AnthropicChoosing"];
+            /** @description Offered to the agent's model beside its own; not to workflows */
+            tools?: components["schemas"]["AnthropicTool"][] | null;
+        };
+        AnthropicSaid: {
+            id?: string;
+            input?: unknown;
+            name?: string;
+            text?: string;
+            type: string;
+        };
+        AnthropicTool: {
+            description?: string;
+            input_schema?: unknown;
+            name: string;
+            /** @description custom */
+            type?: string;
+        };
+        AnthropicTurn: {
+            /** @description A text, or blocks: text, image, document, tool_use, tool_result */
+            content: unknown;
+            /** @description user or assistant */
+            role: string;
+        };
+        AnthropicUsage: {
+            /** Format: int64 */
+            cache_creation_input_tokens: number;
+            /** Format: int64 */
+            cache_read_input_tokens: number;
+            /** Format: int64 */
+            input_tokens: number;
+            /** Format: int64 */
+            output_tokens: number;
         };
         APIKey: {
             /** Format: date-time */
@@ -2719,6 +2862,130 @@ export interface components {
             title: string;
             /** @description The group it belongs to */
             type: string;
+        };
+        OpenaiCall: {
+            function: components["schemas"]["OpenaiFunction"];
+            id: string;
+            /** Format: int64 */
+            index?: number;
+            type: string;
+        };
+        OpenaiChoice: {
+            finish_reason: string;
+            /** Format: int64 */
+            index: number;
+            logprobs: components["schemas"]["OpenaiChoiceLogprobsStruct"];
+            message: components["schemas"]["OpenaiSaid"];
+        };
+        OpenaiChoiceLogprobsStruct: Record<string, never>;
+        OpenaiCompletion: {
+            choices: components["schemas"]["OpenaiChoice"][] | null;
+            /** Format: int64 */
+            created: number;
+            id: string;
+            model: string;
+            object: string;
+            usage: components["schemas"]["OpenaiUsage"];
+        };
+        OpenaiFormat: {
+            json_schema?: components["schemas"]["OpenaiFormatJSONSchemaStruct"];
+            /** @description text, json_object or json_schema */
+            type: string;
+        };
+        OpenaiFormatJSONSchemaStruct: {
+            description?: string;
+            name: string;
+            schema?: unknown;
+            strict?: boolean;
+        };
+        OpenaiFunction: {
+            arguments: string;
+            name: string;
+        };
+        OpenaiMessage: {
+            /** @description A text, or parts: text, image_url, file */
+            content?: unknown;
+            /** @description Has no effect */
+            name?: string;
+            refusal?: string;
+            /** @description system, developer, user, assistant or tool */
+            role: string;
+            tool_call_id?: string;
+            tool_calls?: components["schemas"]["OpenaiCall"][] | null;
+        };
+        OpenaiModel: {
+            /** Format: int64 */
+            created: number;
+            description?: string;
+            id: string;
+            name: string;
+            object: string;
+            owned_by: string;
+        };
+        OpenaiModels: {
+            data: components["schemas"]["OpenaiModel"][] | null;
+            object: string;
+        };
+        OpenaiRequest: {
+            /**
+             * Format: int64
+             * @description Of one answer of the model; the agent's own bound holds beside it
+             */
+            max_completion_tokens?: number;
+            /**
+             * Format: int64
+             * @description The older name of max_completion_tokens
+             */
+            max_tokens?: number;
+            messages: components["schemas"]["OpenaiMessage"][] | null;
+            /** @description The id of an agent or workflow, as GET /v1/models lists it */
+            model: string;
+            response_format?: components["schemas"]["OpenaiFormat"];
+            stream?: boolean;
+            stream_options?: components["schemas"]["OpenaiStreamOptions"];
+            /**
+             * Format: double
+             * @description In place of the agent's own
+             */
+            temperature?: number;
+            /** @description auto or none */
+            tool_choice?: unknown;
+            /** @description Offered to the agent's model beside its own; not to workflows */
+            tools?: components["schemas"]["OpenaiTool"][] | null;
+        };
+        OpenaiSaid: {
+            content: string | null;
+            refusal: string | null;
+            role: string;
+            tool_calls?: components["schemas"]["OpenaiCall"][] | null;
+        };
+        OpenaiStreamOptions: {
+            /** @description Has no effect */
+            include_obfuscation?: boolean;
+            include_usage?: boolean;
+        };
+        OpenaiTool: {
+            function: components["schemas"]["OpenaiToolFunctionStruct"];
+            type: string;
+        };
+        OpenaiToolFunctionStruct: {
+            description?: string;
+            name: string;
+            parameters?: unknown;
+            strict?: boolean;
+        };
+        OpenaiUsage: {
+            /** Format: int64 */
+            completion_tokens: number;
+            /** Format: int64 */
+            prompt_tokens: number;
+            prompt_tokens_details: components["schemas"]["OpenaiUsagePromptTokensDetailsStruct"];
+            /** Format: int64 */
+            total_tokens: number;
+        };
+        OpenaiUsagePromptTokensDetailsStruct: {
+            /** Format: int64 */
+            cached_tokens: number;
         };
         PageAgent: {
             items: components["schemas"]["Agent"][] | null;
@@ -7249,6 +7516,126 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
+            };
+        };
+    };
+    "create-chat-completion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenaiRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenaiCompletion"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong, in the protocol's own form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    "create-message": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnthropicRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnthropicMessage"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong, in the protocol's own form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    "list-chat-models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenaiModels"];
+                };
+            };
+            /** @description What went wrong, in the protocol's own form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    "get-chat-model": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenaiModel"];
+                };
+            };
+            /** @description What went wrong, in the protocol's own form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
