@@ -90,6 +90,7 @@ func mayImport() map[string]string {
 		"limit/limittest":       "limit",
 		"redistest":             "",
 		"node/nodetest":         "fault node expr",
+		"outbound/outboundtest": "fault outbound",
 		"llm/llmtest":           "fault llm usage",
 		"dispatch/dispatchtest": "fault execution event",
 	}
