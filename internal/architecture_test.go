@@ -65,6 +65,7 @@ func mayImport() map[string]string {
 		"database":       "fault",
 		"websearch":      "fault outbound",
 		"webread":        "fault outbound",
+		"media":          "fault llm usage",
 		"dispatch/local": "fault execution",
 		"dispatch/river": "fault execution",
 		"bus/memory":     "event",
@@ -78,7 +79,7 @@ func mayImport() map[string]string {
 		"llm/openai":     "fault llm",
 		"llm/scripted":   "fault llm schema",
 		"node/builtin":   "fault node llm tool schema schedule signature agent file demo outbound sandbox websearch webread",
-		"tool/builtin":   "fault node tool schema file memory database demo outbound sandbox websearch webread",
+		"tool/builtin":   "fault node tool llm schema file memory database demo media outbound sandbox websearch webread",
 
 		"config": "fault",
 		"app":    "*",
@@ -91,6 +92,7 @@ func mayImport() map[string]string {
 		"limit/limittest":       "limit",
 		"redistest":             "",
 		"node/nodetest":         "fault node expr",
+		"outbound/outboundtest": "fault outbound",
 		"llm/llmtest":           "fault llm usage",
 		"dispatch/dispatchtest": "fault execution event",
 	}

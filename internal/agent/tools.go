@@ -167,9 +167,9 @@ func (r *run) do(ctx context.Context, key string, c llm.Block) (outcome, node.Us
 		return refuse(words(err))
 	}
 	began := r.runner.now()
-	result, err := t.Run(ctx, tool.Call{AgentID: r.settings.AgentID, WorkspaceID: r.call.WorkspaceID, UserID: r.call.UserID, ExecutionID: r.call.ExecutionID,
+	result, err := t.Run(ctx, tool.Call{AgentID: r.settings.AgentID, Above: r.above(), APIKeyID: r.call.APIKeyID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID, UserID: r.call.UserID, ExecutionID: r.call.ExecutionID,
 		NodeID: r.call.NodeID, Key: key, Args: args, Progress: r.progress(c)})
-	r.note(ctx, t.Name, began, result.Usage, err)
+	r.note(ctx, t.Name, began, result.Entry(), err)
 	if err != nil {
 		if fault.As(err) == nil {
 			r.call.Log("error", "the tool "+c.Name+" broke", nil)

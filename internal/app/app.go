@@ -24,6 +24,7 @@ import (
 	"agentstudio/internal/llm"
 	"agentstudio/internal/mail"
 	"agentstudio/internal/mcp"
+	"agentstudio/internal/media"
 	notes "agentstudio/internal/memory"
 	"agentstudio/internal/metrics"
 	"agentstudio/internal/node"
@@ -102,6 +103,7 @@ type App struct {
 	retention *retention.Keeper
 	outside   *outbound.Client
 	databases *databases
+	media     *media.Service
 	usage     *usageWriter
 	prices    *llm.Prices
 	metrics   *metrics.Metrics
@@ -173,6 +175,9 @@ func (a *App) wire(secrets [][]byte) error {
 	a.usage = newUsageWriter(store.NewUsage(a.db), a.opts.Log)
 	a.Budgets = usage.NewService(store.NewUsage(a.db), a.Bus, usage.Config{NewID: NewID})
 	if a.Models, a.prices, err = models(a.cfg, a.metrics.Sink(a.usage), counted{a.Budgets, a.metrics.Sink(usage.Discard{})}, web); err != nil {
+		return err
+	}
+	if a.media, err = mediaService(a.cfg, a.metrics.Sink(a.usage), counted{a.Budgets, a.metrics.Sink(usage.Discard{})}, web); err != nil {
 		return err
 	}
 	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)

@@ -62,6 +62,12 @@ type Config struct {
 	OpenAIAPIKey     Secret   `group:"Models" name:"openai-api-key" env:"OPENAI_API_KEY" help:"Key for OpenAI's models."`
 	OpenAIBaseURL    string   `group:"Models" name:"openai-base-url" env:"OPENAI_BASE_URL" help:"Another server that speaks OpenAI's protocol, such as Ollama or vLLM."`
 	GeminiAPIKey     Secret   `group:"Models" env:"GEMINI_API_KEY" help:"Key for Google's models."`
+	GeminiBaseURL    string   `group:"Models" name:"gemini-base-url" env:"GEMINI_BASE_URL" help:"Another server that speaks Google's own protocol, for images, up to and with /v1beta."`
+	StabilityAPIKey  Secret   `group:"Models" name:"stability-api-key" env:"STABILITY_API_KEY" help:"Key for Stability's image models."`
+	StabilityBaseURL string   `group:"Models" name:"stability-base-url" env:"STABILITY_BASE_URL" help:"Another server that speaks Stability's protocol."`
+	ImageModel       string   `group:"Models" name:"default-image-model" env:"DEFAULT_IMAGE_MODEL" help:"Model that makes images where none is named, as provider/name. Empty: the first provider that has a key, else the offline demo."`
+	SpeechModel      string   `group:"Models" name:"default-speech-model" env:"DEFAULT_SPEECH_MODEL" help:"Model that speaks where none is named. Empty: as for images."`
+	TranscribeModel  string   `group:"Models" name:"default-transcription-model" env:"DEFAULT_TRANSCRIPTION_MODEL" help:"Model that hears where none is named. Empty: as for images."`
 	ModelEndpoints   []string `group:"Models" env:"STUDIO_MODEL_ENDPOINTS" help:"More servers that speak OpenAI's protocol, as name=url; the key of each is read from NAME_API_KEY."`
 	ModelPrices      string   `group:"Models" env:"STUDIO_MODEL_PRICES" help:"JSON file with prices that replace the built-in ones."`
 	Databases        []string `group:"Tools" env:"STUDIO_DATABASES" help:"Databases that workflows and agents may read from, by the names of their credentials: shop for every workspace, crm@workspace-id for one. The address of shop is in STUDIO_CREDENTIAL_SHOP: postgres://…, mysql://… or sqlite:///file."`

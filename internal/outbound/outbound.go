@@ -7,21 +7,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"agentstudio/internal/fault"
-
-	"code.dny.dev/ssrf"
 )
 
 // Config adjusts a Client; zero values are useful.
@@ -33,6 +28,8 @@ type Config struct {
 	MaxBody      int64         // bytes of an answer; 10 MiB
 	MaxRedirects int           // 5
 	UserAgent    string
+	// Resolver finds the addresses of names; nil: the system's.
+	Resolver *net.Resolver
 	// Limits say how often hosts may be called and credentials used, by all
 	// processes that Limiter counts for. nil: this process.
 	Limits  []Limit
@@ -89,7 +86,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "AgentStudio/1 (+https://agentstudio.dev)"
 	}
-	guard, err := newGuard(cfg.Allow)
+	guard, err := newGuard(cfg.Allow, cfg.Resolver)
 	if err != nil {
 		return nil, err
 	}
@@ -233,53 +230,4 @@ func size(n int64) string {
 		return strconv.FormatInt(n>>20, 10) + " MiB"
 	}
 	return strconv.FormatInt(n, 10) + " bytes"
-}
-
-// guard decides which addresses may be dialled.
-type guard struct {
-	hosts  map[string]bool // host:port, lower case
-	dialer net.Dialer      // for those hosts
-	strict net.Dialer
-}
-
-func newGuard(allow []string) (*guard, error) {
-	g := &guard{hosts: map[string]bool{}, dialer: net.Dialer{Timeout: 10 * time.Second}, strict: net.Dialer{Timeout: 10 * time.Second}}
-	var ranges []netip.Prefix
-	for _, entry := range allow {
-		entry = strings.TrimSpace(entry)
-		if entry == "" {
-			continue
-		}
-		if prefix, err := netip.ParsePrefix(entry); err == nil {
-			ranges = append(ranges, prefix.Masked())
-		} else if addr, err := netip.ParseAddr(entry); err == nil {
-			ranges = append(ranges, netip.PrefixFrom(addr, addr.BitLen()))
-		} else if host, port, err := net.SplitHostPort(entry); err == nil && host != "" && port != "" {
-			g.hosts[strings.ToLower(entry)] = true
-		} else {
-			return nil, fmt.Errorf("STUDIO_ALLOW_PRIVATE_NETWORKS: %q is neither host:port, an address nor a CIDR range", entry)
-		}
-	}
-	safe := ssrf.New(ssrf.WithAnyPort())
-	g.strict.Control = func(network, address string, conn syscall.RawConn) error {
-		if to, err := netip.ParseAddrPort(address); err == nil {
-			for _, r := range ranges {
-				if r.Contains(to.Addr().Unmap()) {
-					return nil
-				}
-			}
-		}
-		if err := safe.Safe(network, address, conn); err != nil {
-			return fault.Wrap(fault.Invalid, err, "%s is an address inside a private network; the operator can allow it with STUDIO_ALLOW_PRIVATE_NETWORKS", address).WithCode("address_refused")
-		}
-		return nil
-	}
-	return g, nil
-}
-
-func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if g.hosts[strings.ToLower(address)] {
-		return g.dialer.DialContext(ctx, network, address)
-	}
-	return g.strict.DialContext(ctx, network, address)
 }

@@ -20,7 +20,7 @@ type Usage struct{ db *DB }
 func NewUsage(db *DB) *Usage { return &Usage{db: db} }
 
 var usageColumns = strings.Split("id,workspace_id,user_id,workflow_id,execution_id,node_id,agent,provider,model,"+
-	"input,output,cache_read,cache_write,cost_micros,latency_ms,first_token_ms,outcome,error_code,at,tool,agents,api_key_id,reasoning", ",")
+	"input,output,cache_read,cache_write,cost_micros,latency_ms,first_token_ms,outcome,error_code,at,tool,agents,api_key_id,reasoning,kind,units", ",")
 
 // Add inserts the records in one transaction. Records without an id get one;
 // a record whose id is there already is left as it is, so that a batch may be
@@ -48,13 +48,13 @@ func (s *Usage) Add(ctx context.Context, records []usage.Record) error {
 func addUsage(r *rows, u usage.Record) {
 	r.add(u.ID, u.WorkspaceID, u.UserID, u.WorkflowID, u.ExecutionID, u.NodeID, u.Agent, u.Provider, u.Model,
 		u.Input, u.Output, u.CacheRead, u.CacheWrite, u.CostMicros, u.Latency.Milliseconds(), u.FirstToken.Milliseconds(),
-		string(u.Outcome), u.ErrorCode, ms(u.At), u.Tool, agentsPath(u), u.APIKeyID, u.Reasoning)
+		string(u.Outcome), u.ErrorCode, ms(u.At), u.Tool, agentsPath(u), u.APIKeyID, u.Reasoning, u.Kind, u.Units)
 }
 
 // List returns the workspace's records since a time, newest first, at most limit.
 func (s *Usage) List(ctx context.Context, workspaceID string, since time.Time, limit int) ([]usage.Record, error) {
 	found, err := s.db.Read().QueryContext(ctx, `SELECT id, workspace_id, user_id, workflow_id, execution_id, node_id, agent, provider, model,
-		input, output, cache_read, cache_write, cost_micros, latency_ms, first_token_ms, outcome, error_code, at, tool, agents, api_key_id, reasoning
+		input, output, cache_read, cache_write, cost_micros, latency_ms, first_token_ms, outcome, error_code, at, tool, agents, api_key_id, reasoning, kind, units
 		FROM usage_records WHERE workspace_id = $1 AND at >= $2 ORDER BY at DESC, id DESC LIMIT $3`, workspaceID, ms(since), limit)
 	return collect(found, err, scanUsage)
 }
@@ -71,7 +71,7 @@ func scanUsage(row scanner) (u usage.Record, err error) {
 	var latency, first, when int64
 	var agents string
 	err = row.Scan(&u.ID, &u.WorkspaceID, &u.UserID, &u.WorkflowID, &u.ExecutionID, &u.NodeID, &u.Agent, &u.Provider, &u.Model,
-		&u.Input, &u.Output, &u.CacheRead, &u.CacheWrite, &u.CostMicros, &latency, &first, &u.Outcome, &u.ErrorCode, &when, &u.Tool, &agents, &u.APIKeyID, &u.Reasoning)
+		&u.Input, &u.Output, &u.CacheRead, &u.CacheWrite, &u.CostMicros, &latency, &first, &u.Outcome, &u.ErrorCode, &when, &u.Tool, &agents, &u.APIKeyID, &u.Reasoning, &u.Kind, &u.Units)
 	if path := strings.Split(strings.Trim(agents, "/"), "/"); len(path) > 1 {
 		u.Above = path[:len(path)-1]
 	}

@@ -29,7 +29,10 @@ type Call struct {
 	UserID      string
 	ExecutionID string
 	NodeID      string
-	AgentID     string // of the saved agent that calls; may be empty
+	WorkflowID  string
+	AgentID     string   // of the saved agent that calls; may be empty
+	Above       []string // ids of the agents that called it, the outermost first
+	APIKeyID    string   // of the key that started it; empty for people and triggers
 	// Key is stable over repetitions of this very call; offer it outside as
 	// Idempotency-Key. Empty outside of executions.
 	Key  string
@@ -43,6 +46,17 @@ type Result struct {
 	Text  string     `json:"text,omitempty"`
 	Value any        `json:"value,omitempty"`
 	Usage node.Usage `json:"usage"`
+	// Entered says that the usage stands in the ledger already, by the calls
+	// that the tool made: it is not entered with the call of the tool again.
+	Entered bool `json:"-"`
+}
+
+// Entry is the usage that the ledger enters with the call.
+func (r Result) Entry() node.Usage {
+	if r.Entered {
+		return node.Usage{}
+	}
+	return r.Usage
 }
 
 // Tool is a value: a spec and a handler. Handlers are safe for concurrent use

@@ -85,12 +85,12 @@ func (s *Service) Use(ctx context.Context, by access.Actor, workspaceID, name st
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.ToolTime, fault.New(fault.Timeout, "the tool %s took longer than %s", name, s.cfg.ToolTime))
 	defer cancel()
 	began := s.cfg.Now()
-	result, err := t.Run(ctx, tool.Call{WorkspaceID: workspaceID, UserID: by.UserID, Args: args})
+	result, err := t.Run(ctx, tool.Call{WorkspaceID: workspaceID, UserID: by.UserID, APIKeyID: by.APIKeyID, Args: args})
 	if ctx.Err() != nil && err != nil && fault.As(context.Cause(ctx)) != nil {
 		err = context.Cause(ctx)
 	}
 	took := s.cfg.Now().Sub(began)
-	s.note(ctx, usage.Record{UserID: by.UserID, APIKeyID: by.APIKeyID, WorkspaceID: workspaceID, Tool: name, At: began, Latency: took}, result.Usage, err)
+	s.note(ctx, usage.Record{UserID: by.UserID, APIKeyID: by.APIKeyID, WorkspaceID: workspaceID, Tool: name, At: began, Latency: took}, result.Entry(), err)
 	if err != nil {
 		return nil, err
 	}

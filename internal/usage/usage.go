@@ -32,13 +32,18 @@ type Record struct {
 	Tool        string
 	Provider    string
 	Model       string // without the provider
-	Input       int64  // tokens; without what was read from or written to the cache
-	Output      int64
-	Reasoning   int64 // the part of Output that was thinking, where the provider says so
-	CacheRead   int64
-	CacheWrite  int64
-	CostMicros  *int64 // micro-dollars; nil when no price is known
-	Latency     time.Duration
+	// Kind is what was made beside text: image, speech, transcription; "" of
+	// language models and tools. Units are its pictures, characters, or
+	// milliseconds of a recording.
+	Kind       string
+	Units      int64
+	Input      int64 // tokens; without what was read from or written to the cache
+	Output     int64
+	Reasoning  int64 // the part of Output that was thinking, where the provider says so
+	CacheRead  int64
+	CacheWrite int64
+	CostMicros *int64 // micro-dollars; nil when no price is known
+	Latency    time.Duration
 	// FirstToken is the time to the first piece of the answer; 0 when none came.
 	FirstToken time.Duration
 	Outcome    Outcome

@@ -26,6 +26,7 @@ type Deps struct {
 	Memory Memory
 
 	Databases Databases
+	Media     Media
 }
 
 // Requester makes guarded HTTP requests.
@@ -72,6 +73,9 @@ func Tools(deps Deps) []tool.Tool {
 		fileDelete(deps.Files),
 		codeRun(),
 		databaseQuery(deps.Databases),
+		imageGenerate(deps.Media, deps.Files),
+		textToSpeech(deps.Media, deps.Files),
+		speechToText(deps.Media, deps.Files),
 		memorySave(deps.Memory),
 		memorySearch(deps.Memory),
 		sendEmail(deps.Mail),
