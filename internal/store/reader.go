@@ -33,10 +33,13 @@ func (r *Reader) QueryContext(ctx context.Context, text string, args ...any) (*s
 	return r.DB.QueryContext(ctx, text, args...)
 }
 
-// QueryRowContext is sql.DB's.
+// QueryRowContext is sql.DB's. On SQLite the query ends by itself: one row is
+// read before anybody could give up, and watching for that, with two goroutines,
+// would cost as much as reading it. It waits for a connection at most as long as
+// the queries of many rows last that have them all, which their contexts bound.
 func (r *Reader) QueryRowContext(ctx context.Context, text string, args ...any) *sql.Row {
 	if s := r.prepared(ctx, text); s != nil {
-		return s.QueryRowContext(ctx, args...)
+		return s.QueryRowContext(context.WithoutCancel(ctx), args...)
 	}
 	return r.DB.QueryRowContext(ctx, text, args...)
 }
