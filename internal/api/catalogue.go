@@ -29,13 +29,14 @@ type NodeKind struct {
 	ConfigSchema   json.RawMessage `json:"config_schema" doc:"JSON Schema of the config; its widget, title and description make the form"`
 	OutputSchema   json.RawMessage `json:"output_schema,omitempty"`
 	Needs          []string        `json:"needs" doc:"What an operator must set up for it"`
+	Presets        []node.Preset   `json:"presets" doc:"Ways to begin with a node of the kind"`
 }
 
 func viewKind(t node.Type) NodeKind {
 	s := t.Spec()
 	return NodeKind{Kind: s.Kind, Type: s.Group, Category: s.Category, Title: s.Title, Description: s.Description, Docs: s.Docs, Icon: s.Icon, Outputs: listed(s.Outputs),
 		NoInput: s.NoInput, Container: s.Container, Effect: s.Effect, Outside: s.ReachesOutside(), Risk: s.Risk, TimeoutSeconds: s.Timeout.Seconds(), MaxAttempts: max(1, s.Retry.Attempts),
-		ConfigSchema: t.Schema(), OutputSchema: s.OutputSchema, Needs: listed(s.Needs)}
+		ConfigSchema: t.Schema(), OutputSchema: s.OutputSchema, Needs: listed(s.Needs), Presets: listed(s.Presets)}
 }
 
 // List is a list that is short by nature and comes whole.

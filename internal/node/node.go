@@ -102,6 +102,18 @@ type Spec struct {
 	OutputSchema json.RawMessage
 	// Needs names what an operator must configure for it to work, e.g. "JINA_API_KEY".
 	Needs []string
+	// Presets are ways to begin with a node of the kind, offered beside it.
+	Presets []Preset
+}
+
+// Preset is a node of a kind with settings to begin with; once it is placed, it
+// is like any other of its kind.
+type Preset struct {
+	Name        string         `json:"name" doc:"Of its own among the kind's"`
+	Title       string         `json:"title"`
+	Description string         `json:"description"`
+	Icon        string         `json:"icon" doc:"Name of a Lucide icon"`
+	Config      map[string]any `json:"config"`
 }
 
 // ReachesOutside reports whether a run of the kind does more than compute: what

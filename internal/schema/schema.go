@@ -13,8 +13,6 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 )
 
 // Schema is a compiled JSON Schema, safe for concurrent use.
@@ -136,8 +134,7 @@ func collect(ve *jsonschema.ValidationError, out *[]Fault) {
 		}
 		return
 	}
-	printer := message.NewPrinter(language.English)
-	*out = append(*out, Fault{Path: pathOf(ve.InstanceLocation), Steps: ve.InstanceLocation, Message: ve.ErrorKind.LocalizedString(printer)})
+	*out = append(*out, Fault{Path: pathOf(ve.InstanceLocation), Steps: ve.InstanceLocation, Message: inWords(ve.ErrorKind)})
 }
 
 func pathOf(steps []string) string {

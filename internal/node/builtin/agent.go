@@ -99,7 +99,7 @@ func agentKind(runner Agent) node.Type {
 	return node.Define(node.Spec{
 		Kind: "agent", Title: "Agent", Group: node.Agent, Category: "agents", Icon: "bot",
 		Description: "A language model that works with tools until it can answer.",
-		Effect:      true, Risk: node.RiskMedium, Timeout: 30 * time.Minute,
+		Effect:      true, Risk: node.RiskMedium, Timeout: 30 * time.Minute, Presets: agentPresets(),
 		Docs: `Asks a model, runs the tools it wants and gives it their results, until it answers. Every answer and every tool result is kept as it comes: an agent whose process dies goes on from there.
 
 A tool under ` + "`permissions.ask`" + `, and in the mode default a risky one, waits for a person, who may change its arguments. A refusal

@@ -12,7 +12,7 @@ import (
 )
 
 // helpers are the files of the package that hold no kind.
-var helpers = []string{"builtin.go", "items.go", "judge.go", "listing.go"}
+var helpers = []string{"agent_presets.go", "builtin.go", "items.go", "judge.go", "listing.go"}
 
 func TestEveryFileHoldsTheKindItIsNamedFor(t *testing.T) {
 	files, err := os.ReadDir(".")
@@ -70,5 +70,28 @@ func TestEveryKindIsDescribed(t *testing.T) {
 				t.Errorf("%s: the field %s has no title for its form", spec.Kind, field)
 			}
 		}
+	}
+}
+
+func TestPresetsLackNothingButWhatAPersonFillsIn(t *testing.T) {
+	names := map[string]bool{}
+	for _, kind := range testKinds(t).All() {
+		for _, p := range kind.Spec().Presets {
+			name := kind.Spec().Kind + ":" + p.Name
+			if p.Name == "" || p.Title == "" || p.Description == "" || p.Icon == "" || names[name] {
+				t.Errorf("%s: a preset has a name of its own, a title, a description and an icon", name)
+			}
+			names[name] = true
+			config := map[string]any{"prompt": "filled in"}
+			for field, value := range p.Config {
+				config[field] = value
+			}
+			for _, f := range kind.Faults(config) {
+				t.Errorf("%s: %s", name, f)
+			}
+		}
+	}
+	if len(names) == 0 {
+		t.Error("no kind has presets")
 	}
 }

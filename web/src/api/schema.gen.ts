@@ -2753,6 +2753,17 @@ export interface components {
             name: string;
             title?: string;
         };
+        "node.Preset": {
+            config: {
+                [key: string]: unknown;
+            };
+            description: string;
+            /** @description Name of a Lucide icon */
+            icon: string;
+            /** @description Of its own among the kind's */
+            name: string;
+            title: string;
+        };
         NodeDetail: {
             /** @description What it asks people */
             approvals?: components["schemas"]["Approval"][] | null;
@@ -2853,6 +2864,8 @@ export interface components {
             outputs: components["schemas"]["node.Handle"][] | null;
             /** @description Reaches outside, to change something or to read: a dry run does not call it */
             outside: boolean;
+            /** @description Ways to begin with a node of the kind */
+            presets: components["schemas"]["node.Preset"][] | null;
             risk: string;
             /**
              * Format: double

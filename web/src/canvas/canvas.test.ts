@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { copy, paste, read } from './clipboard'
 import { diffLines, diffNodes } from './diff'
+import { choiceOf, choicesOf, type Choice } from './choices'
 import { align, changeNode, connect, dropLostHandles, freshId, groupAt, handlesOf, insertOn, makeRoom, newNode, originOf, overlaps, refusal, removeNodes, sizeOf, upstream, type Graph, type Kind, type Kinds } from './graph'
 import { begin, push, redo, settle, undo } from './history'
 import { layout } from './layout'
@@ -34,6 +35,13 @@ describe('a graph', () => {
     expect(freshId([], 'manual-trigger')).toBe('manual')
     expect(freshId(['agent', 'agent_2'], 'agent')).toBe('agent_3')
     expect(newNode(chain, kinds.get('agent') as Kind, { x: 1, y: 2 }).config).toEqual({ prompt: '' })
+  })
+  it('begins a node with the settings of its preset', () => {
+    const agent = { ...(kinds.get('agent') as Kind), presets: [{ name: 'code', title: 'Code interpreter', description: '', icon: 'bot', config: { tools: ['code_run'] } }] }
+    const [plain, preset] = choicesOf(new Map([['agent', agent]]))
+    expect(newNode(chain, plain as Choice, { x: 0, y: 0 }).title).toBe(agent.title)
+    expect(newNode(chain, preset as Choice, { x: 0, y: 0 })).toMatchObject({ kind: 'agent', title: 'Code interpreter', config: { prompt: '', tools: ['code_run'] } })
+    expect(choiceOf(new Map([['agent', agent]]), 'agent:code')?.key).toBe('agent:code')
   })
   it('finds the innermost group under a point, wherever it stands', () => {
     const g: Graph = {

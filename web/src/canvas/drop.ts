@@ -1,6 +1,7 @@
 import type { useReactFlow } from '@xyflow/react'
 import { useState, type DragEvent } from 'react'
-import { groupAt, groupPad, nodeHeight, nodeWidth, originOf, type Connection, type Graph, type Kind, type Kinds, type Point } from './graph'
+import type { Choice } from './choices'
+import { groupAt, groupPad, nodeHeight, nodeWidth, originOf, type Connection, type Graph, type Kinds, type Point } from './graph'
 
 const kindType = 'application/x-agentstudio-kind'
 /** Told by its type, since what is dragged can be read only once it is dropped. */
@@ -14,9 +15,9 @@ export interface Drop {
 }
 
 /** Lets a kind be dragged onto a canvas. */
-export function dragKind(e: DragEvent, kind: Kind): void {
-  e.dataTransfer.setData(kindType, kind.kind)
-  if (kind.no_input) e.dataTransfer.setData(startType, kind.kind)
+export function dragKind(e: DragEvent, choice: Choice): void {
+  e.dataTransfer.setData(kindType, choice.key)
+  if (choice.no_input) e.dataTransfer.setData(startType, choice.key)
   e.dataTransfer.effectAllowed = 'copy'
 }
 
@@ -31,7 +32,7 @@ function connectionAt(x: number, y: number): string | undefined {
 }
 
 /** What a canvas does while a kind is dragged over it: shows where it would go, and says where it went. */
-export function useDrop(graph: Graph, kinds: Kinds, flow: ReturnType<typeof useReactFlow>, find: (id: string) => Connection | undefined, onDrop: ((kind: string, to: Drop) => void) | undefined) {
+export function useDrop(graph: Graph, kinds: Kinds, flow: ReturnType<typeof useReactFlow>, find: (id: string) => Connection | undefined, onDrop: ((choice: string, to: Drop) => void) | undefined) {
   /** The id of the connection or group it would go into. */
   const [over, setOver] = useState<string>()
   const target = (e: DragEvent): { point: Point; connection?: string; group?: string } => {

@@ -69,8 +69,8 @@ export function startConfig(kind: Kind): Record<string, unknown> {
   return out
 }
 
-export function newNode(g: Graph, kind: Kind, position: Point, parent?: string): Node {
-  const config = startConfig(kind)
+export function newNode(g: Graph, kind: Kind & { start?: Record<string, unknown> }, position: Point, parent?: string): Node {
+  const config = { ...startConfig(kind), ...kind.start }
   return {
     id: freshId(
       g.nodes.map((n) => n.id),

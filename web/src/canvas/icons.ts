@@ -1,4 +1,4 @@
-import { Bell, BookOpen, Bot, Braces, Clock, File, FileInput, Filter, Gauge, GitBranch, GitMerge, Globe, Hourglass, Mail, MessageCircle, Network, OctagonX, Pencil, Play, Plug, Puzzle, Repeat, Reply, ScanText, ScrollText, Search, Shuffle, Signpost, Split, UserCheck, Webhook, Workflow, type LucideIcon } from 'lucide-react'
+import { Bell, BookOpen, Bot, Braces, Clock, Contact, Eye, File, FileInput, Filter, Gauge, GitBranch, GitMerge, Globe, Hourglass, Mail, MessageCircle, Network, OctagonX, Pencil, Play, Plug, Puzzle, Repeat, Reply, ScanText, ScrollText, Search, Shuffle, Signpost, Sparkles, Split, SquareTerminal, Telescope, UserCheck, Webhook, Workflow, type LucideIcon } from 'lucide-react'
 
 /** The icons that kinds name; one that is not here gets a puzzle piece. */
 const known: Record<string, LucideIcon> = {
@@ -7,6 +7,8 @@ const known: Record<string, LucideIcon> = {
   bot: Bot,
   braces: Braces,
   clock: Clock,
+  contact: Contact,
+  eye: Eye,
   file: File,
   'file-input': FileInput,
   filter: Filter,
@@ -29,7 +31,10 @@ const known: Record<string, LucideIcon> = {
   search: Search,
   shuffle: Shuffle,
   signpost: Signpost,
+  sparkles: Sparkles,
   split: Split,
+  'square-terminal': SquareTerminal,
+  telescope: Telescope,
   'user-check': UserCheck,
   webhook: Webhook,
   workflow: Workflow,

@@ -20,7 +20,8 @@ import { ApiError, type Tagged } from '@/api/client'
 import { Missing } from '@/app/App'
 import { Canvas } from '@/canvas/Canvas'
 import { diffNodes } from '@/canvas/diff'
-import { addNode, connect, disconnect, handlesOf, insertOn, makeRoom, moveNodes, newNode, nodeOf, overlaps, refusal, titleOf, type Connection, type Kind, type Kinds } from '@/canvas/graph'
+import { choiceOf, type Choice } from '@/canvas/choices'
+import { addNode, connect, disconnect, handlesOf, insertOn, makeRoom, moveNodes, newNode, nodeOf, overlaps, refusal, titleOf, type Connection, type Kinds } from '@/canvas/graph'
 import { layout } from '@/canvas/layout'
 import { useKinds } from '@/canvas/queries'
 import { isOver, useExecution, useRun, useRunActions } from '@/run/queries'
@@ -115,7 +116,7 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
   }, [])
 
   const add = useCallback(
-    (kind: Kind, where: Place, at?: { x: number; y: number }, group?: string) => {
+    (kind: Choice, where: Place, at?: { x: number; y: number }, group?: string) => {
       let point = at
       let parent = group
       if (where.kind === 'after') {
@@ -284,7 +285,7 @@ function Editing({ opened, kinds }: { opened: Tagged<Workflow>; kinds: Kinds }) 
               onAfter={after}
               onOpen={pick}
               onDropKind={(name, to) => {
-                const kind = kinds.get(name)
+                const kind = choiceOf(kinds, name)
                 if (kind) add(kind, to.connection ? { kind: 'on', connection: to.connection } : { kind: 'free' }, to.at, to.group)
               }}
             >

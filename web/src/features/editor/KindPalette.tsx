@@ -1,7 +1,8 @@
 import { PanelLeftClose, PanelLeftOpen } from 'lucide-react'
 import { useState } from 'react'
 import { KindList } from './KindPicker'
-import type { Kind, Kinds } from '@/canvas/graph'
+import type { Choice } from '@/canvas/choices'
+import type { Kinds } from '@/canvas/graph'
 import { Button } from '@/ui/kit'
 import { t } from '@/text'
 
@@ -32,7 +33,7 @@ export function usePaletteOpen(): [boolean, (open: boolean) => void] {
 }
 
 /** Every kind of node beside the canvas, to drag onto it or to click. */
-export function KindPalette({ kinds, open, onOpen, onPick }: { kinds: Kinds; open: boolean; onOpen: (open: boolean) => void; onPick: (kind: Kind) => void }) {
+export function KindPalette({ kinds, open, onOpen, onPick }: { kinds: Kinds; open: boolean; onOpen: (open: boolean) => void; onPick: (choice: Choice) => void }) {
   return (
     <section className={open ? 'kind-palette' : 'kind-palette closed'} aria-label={t.editor.palette}>
       <header>

@@ -1,8 +1,9 @@
 import { Search } from 'lucide-react'
 import { useEffect, useId, useMemo, useRef, useState } from 'react'
 import { best } from '@/app/match'
+import { choicesOf, type Choice } from '@/canvas/choices'
 import { dragKind } from '@/canvas/drop'
-import type { Kind, Kinds } from '@/canvas/graph'
+import type { Kinds } from '@/canvas/graph'
 import { iconOf } from '@/canvas/icons'
 import { Dialog } from '@/ui/kit'
 import { t } from '@/text'
@@ -16,7 +17,7 @@ function rank(group: string): number {
 }
 
 /** Which kind of node to add: words, arrows and Enter, or a click. */
-export function KindPicker({ kinds, starts, onPick, onClose, title }: { kinds: Kinds; starts: boolean; onPick: (kind: Kind) => void; onClose: () => void; title: string }) {
+export function KindPicker({ kinds, starts, onPick, onClose, title }: { kinds: Kinds; starts: boolean; onPick: (choice: Choice) => void; onClose: () => void; title: string }) {
   return (
     <Dialog open onClose={onClose} title={title}>
       <KindList kinds={kinds} starts={starts} onPick={onPick} autoFocus />
@@ -25,13 +26,13 @@ export function KindPicker({ kinds, starts, onPick, onClose, title }: { kinds: K
 }
 
 /** The kinds by their groups; where they can be dragged, onto a canvas. */
-export function KindList({ kinds, starts, onPick, autoFocus, drag, label = t.editor.search }: { kinds: Kinds; starts: boolean; onPick: (kind: Kind) => void; autoFocus?: boolean; drag?: boolean; label?: string }) {
+export function KindList({ kinds, starts, onPick, autoFocus, drag, label = t.editor.search }: { kinds: Kinds; starts: boolean; onPick: (choice: Choice) => void; autoFocus?: boolean; drag?: boolean; label?: string }) {
   const [query, setQuery] = useState('')
   const [at, setAt] = useState(0)
   const id = useId()
   const input = useRef<HTMLInputElement>(null)
   const list = useMemo(() => {
-    const all = [...kinds.values()].filter((k) => starts || !k.no_input)
+    const all = choicesOf(kinds).filter((k) => starts || !k.no_input)
     const found = best(query, all, (k) => `${k.title} ${k.kind} ${k.description}`)
     return query.trim() ? found : found.sort((a, b) => rank(a.category) - rank(b.category))
   }, [kinds, starts, query])
@@ -80,7 +81,7 @@ export function KindList({ kinds, starts, onPick, autoFocus, drag, label = t.edi
           const head = !query.trim() && k.category !== before
           before = k.category
           return (
-            <div key={k.kind} role="presentation">
+            <div key={k.key} role="presentation">
               {head && (
                 <div className="kinds-group" role="presentation">
                   {t.editor.categories[k.category] ?? k.category}
