@@ -377,3 +377,27 @@ func TestEveryCallOfAToolIsInTheLedgerWithWhoMadeIt(t *testing.T) {
 		}
 	}
 }
+
+// TestNoCallIsMadeAfterTheTimeIsOver: each answer takes ten seconds, and the
+// model always asks for a tool.
+func TestNoCallIsMadeAfterTheTimeIsOver(t *testing.T) {
+	passed := time.Duration(0)
+	w := &world{onAsk: func(int) { passed += 10 * time.Second }}
+	began := time.Now()
+	runner := agent.NewRunner(w, w.tools(), agent.RunnerConfig{Now: func() time.Time { return began.Add(passed) }})
+	host := nodetest.New(nil)
+	run := func(host *nodetest.Host) error {
+		call := node.Call{Host: host, ExecutionID: "e", NodeID: "n", Key: "e/n/", WorkspaceID: "w"}
+		_, err := runner.Run(t.Context(), call, agent.Settings{Tools: []string{"note"}, Script: script(t, endless("note")...), Limits: agent.Limits{Timeout: 35 * time.Second, MaxSteps: 100}}, []llm.Block{{Type: llm.TextBlock, Text: "go"}})
+		return err
+	}
+	// The fourth question is asked at second 30; its tool would run at second 40.
+	wantCode(t, run(host), "time_limit", "35s")
+	if len(w.asked) != 4 || w.toolRuns["note"] != 3 {
+		t.Errorf("asked %d times, ran %v", len(w.asked), w.toolRuns)
+	}
+	wantCode(t, run(host.Next()), "time_limit", "35s")
+	if len(w.asked) != 4 {
+		t.Errorf("taken up again it was asked %d times", len(w.asked))
+	}
+}

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -106,4 +107,45 @@ func TestFaultsOfABudgetAreToldWithTheirPlace(t *testing.T) {
 	s.do("POST", "/budgets", w.admin.token, with(made, "workspace_id", w.id)).expect(201).expectAt("max_cost_usd", 0.5).expectAt("max_tokens", nil)
 	s.do("POST", "/budgets", w.admin.token, with(made, "workspace_id", w.id)).problem(409, "conflict")
 	s.do("POST", "/budgets", w.editor.token, with(made, "workspace_id", w.id)).problem(403, "forbidden")
+}
+
+// TestABudgetEndsAnAgentThatNeverStops: the model always asks for a tool. No
+// call is made that could pass the budget, and none after the refusal.
+func TestABudgetEndsAnAgentThatNeverStops(t *testing.T) {
+	s := open(t, options{})
+	w := s.team()
+	const room, most = 20, 900
+	var lines []string
+	for i := range 60 {
+		lines = append(lines, fmt.Sprintf(`{"tool_calls":[{"name":"calculator","arguments":{"expression":"%d+%d"}}]}`, i, i))
+	}
+	id := s.agent(w.owner.token, w.id, fmt.Sprintf(`"name":"Endless","model":"demo/scripted","tools":["calculator"],"max_tokens":%d,"limits":{"max_steps":60},"script":[%s]`, room, strings.Join(lines, ",")))
+	budget := s.do("POST", "/budgets", w.owner.token, map[string]any{"workspace_id": w.id, "scope": "workspace", "period": "day", "max_tokens": most}).expect(201).text("id")
+	try := func() (turns, last int64) {
+		a := s.do("POST", "/agents/"+id+"/test", w.owner.token, `{"input":"go"}`).expect(200).expectAt("status", "failed").expectAt("error.code", "budget_exceeded")
+		var tried struct {
+			Steps []struct {
+				Kind   string
+				Tokens struct{ Input, Output int64 }
+			}
+		}
+		a.into(&tried)
+		for _, step := range tried.Steps {
+			if step.Kind == "turn" {
+				turns, last = turns+1, step.Tokens.Input+step.Tokens.Output
+			}
+		}
+		return turns, last
+	}
+	turns, last := try()
+	spent := int64(s.do("GET", "/budgets/"+budget, w.owner.token, nil).expect(200).expectAt("spent.reserved_tokens", 0).at("spent.tokens").(float64))
+	// It stops where one more question with its answer might not fit, not long before.
+	if turns < 3 || spent > most || spent+10*(last+room) < most {
+		t.Errorf("after %d turns, the last of %d tokens, %d of %d are spent", turns, last, spent, most)
+	}
+	s.do("PATCH", "/budgets/"+budget, w.owner.token, map[string]any{"max_tokens": spent}).expect(200)
+	if turns, _ := try(); turns != 0 {
+		t.Errorf("%d calls were made without a budget", turns)
+	}
+	s.do("GET", "/budgets/"+budget, w.owner.token, nil).expect(200).expectAt("spent.tokens", spent)
 }

@@ -67,6 +67,7 @@ func (*crew) Find(_ context.Context, _, id string) (*agent.Agent, error) {
 	if id == "lead" {
 		d.Tools = []string{"mark"}
 	}
+	d.SystemPrompt = id
 	return &agent.Agent{ID: id, Version: 1, Definition: d}, nil
 }
 

@@ -98,14 +98,14 @@ func (s staffed) Model([]string) (llm.Model, error) { return s.model, nil }
 
 // graph is a random workflow of agents, side by side and one behind the other,
 // that are tried again when their model fails.
-func graph() string {
+func graph(roll func(int) int) string {
 	agents := []string{"lead", "left", "right", "deep"}
 	text, links := "name: random\nsettings: {}\nnodes:\n  - {id: start, kind: manual-trigger}\n", []string{}
 	before := []string{"start"}
-	for i := range 1 + rand.IntN(4) {
+	for i := range 1 + roll(4) {
 		id := fmt.Sprintf("agent%d", i)
-		text += fmt.Sprintf("  - {id: %s, kind: probe, on_error: continue, retry: {max_attempts: 3, delays: [0.001, 0.001]}, config: {name: %s}}\n", id, agents[rand.IntN(len(agents))])
-		links = append(links, fmt.Sprintf("{source: %s, target: %s}", before[rand.IntN(len(before))], id))
+		text += fmt.Sprintf("  - {id: %s, kind: probe, on_error: continue, retry: {max_attempts: 3, delays: [0.001, 0.001]}, config: {name: %s}}\n", id, agents[roll(len(agents))])
+		links = append(links, fmt.Sprintf("{source: %s, target: %s}", before[roll(len(before))], id))
 		before = append(before, id)
 	}
 	return text + "connections: [" + strings.Join(links, ", ") + "]\n"
@@ -146,7 +146,7 @@ func checkLedger(t *testing.T, db *store.DB, watched bool) {
 	s := start(t, db, p, nil)
 	var ids []string
 	for i := range 20 {
-		ids = append(ids, s.create(s.define(strings.Replace(graph(), "random", fmt.Sprintf("random%d", i), 1)), nil).ID)
+		ids = append(ids, s.create(s.define(strings.Replace(graph(rand.IntN), "random", fmt.Sprintf("random%d", i), 1)), nil).ID)
 	}
 	for range 8 {
 		<-time.After(time.Duration(rand.IntN(15)) * time.Millisecond)

@@ -211,10 +211,25 @@ func (s *Service) Reserve(ctx context.Context, r Record, cost, tokens int64) (id
 		if b.Bounds(r.WorkflowID, agents) {
 			now := s.now()
 			held := Reservation{ID: s.cfg.NewID(), WorkspaceID: r.WorkspaceID, WorkflowID: r.WorkflowID, Agents: agents, Cost: cost, Tokens: tokens, At: now, Until: now.Add(letGo)}
-			return held.ID, s.store.Reserve(ctx, held)
+			return held.ID, s.hold(ctx, held)
 		}
 	}
 	return "", nil
+}
+
+// holdTime bounds how long a call waits for what it may come to to be held.
+const holdTime = 10 * time.Second
+
+// hold reserves, and is not cut off in it: of a reservation that was, nobody
+// would know whether it is there, nor settle it. Whoever does not want the call
+// any more finds out when it is made.
+func (s *Service) hold(ctx context.Context, r Reservation) error {
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Cancelled, context.Cause(ctx), "the call was cancelled before it was made")
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), holdTime)
+	defer cancel()
+	return s.store.Reserve(ctx, r)
 }
 
 // Settle keeps the record of a call in place of what was held for it, and
