@@ -161,7 +161,7 @@ func (p *OpenAI) speak(ctx context.Context, r Request, options []option.RequestO
 }
 
 func (p *OpenAI) hear(ctx context.Context, r Request, options []option.RequestOption) (*Answer, error) {
-	params := sdk.AudioTranscriptionNewParams{File: sdk.File(bytes.NewReader(r.Audio), r.AudioName, ""), Model: r.Model, ResponseFormat: sdk.AudioResponseFormatJSON}
+	params := sdk.AudioTranscriptionNewParams{File: sdk.File(bytes.NewReader(r.Audio), r.AudioName, "application/octet-stream"), Model: r.Model, ResponseFormat: sdk.AudioResponseFormatJSON}
 	if r.Language != "" {
 		params.Language = sdk.String(r.Language)
 	}
