@@ -84,15 +84,15 @@ func (p *OpenAI) Make(ctx context.Context, r Request) (*Answer, error) {
 	if r.Key != "" {
 		options = append(options, option.WithHeader("Idempotency-Key", r.Key))
 	}
-	make := p.paint
+	call := p.paint
 	switch r.Kind {
 	case Speech:
-		make = p.speak
+		call = p.speak
 	case Transcription:
-		make = p.hear
+		call = p.hear
 	case Image:
 	}
-	answer, err := make(ctx, r, options)
+	answer, err := call(ctx, r, options)
 	if err != nil {
 		return nil, p.explain(ctx, err)
 	}
