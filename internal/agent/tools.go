@@ -9,13 +9,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"agentstudio/internal/fault"
 	"agentstudio/internal/llm"
 	"agentstudio/internal/node"
 	"agentstudio/internal/tool"
-	"agentstudio/internal/usage"
 )
 
 // maxParallel bounds the tools of one turn that run at the same time.
@@ -166,10 +164,8 @@ func (r *run) do(ctx context.Context, key string, c llm.Block) (outcome, node.Us
 	if err := r.fits(c.Name, args); err != nil {
 		return refuse(words(err))
 	}
-	began := r.runner.now()
-	result, err := t.Run(ctx, tool.Call{AgentID: r.settings.AgentID, Above: r.above(), APIKeyID: r.call.APIKeyID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID, UserID: r.call.UserID, ExecutionID: r.call.ExecutionID,
-		NodeID: r.call.NodeID, Key: key, Args: args, Progress: r.progress(c)})
-	r.note(ctx, t.Name, began, result.Entry(), err)
+	result, err := tool.Use(ctx, t, tool.Call{AgentID: r.settings.AgentID, Above: r.above(), APIKeyID: r.call.APIKeyID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID,
+		UserID: r.call.UserID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID, Key: key, Args: args, Progress: r.progress(c)}, r.runner.ledger, r.runner.now)
 	if err != nil {
 		if fault.As(err) == nil {
 			r.call.Log("error", "the tool "+c.Name+" broke", nil)
@@ -185,26 +181,6 @@ func (r *run) do(ctx context.Context, key string, c llm.Block) (outcome, node.Us
 		result.Text = string(text)
 	}
 	return outcome{Text: result.Text, Value: result.Value}, result.Usage
-}
-
-// note puts a call of a tool into the ledger.
-func (r *run) note(ctx context.Context, name string, began time.Time, u node.Usage, err error) {
-	record := usage.Record{UserID: r.call.UserID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID,
-		Agent: r.settings.AgentID, Above: r.above(), APIKeyID: r.call.APIKeyID, Tool: name, Input: u.Input, Output: u.Output, CacheRead: u.CacheRead, CacheWrite: u.CacheWrite,
-		At: began, Latency: r.runner.now().Sub(began), Outcome: usage.Answered}
-	if !u.CostUnknown {
-		record.CostMicros = &u.CostMicros
-	}
-	if err != nil {
-		record.Outcome, record.ErrorCode = usage.Failed, string(fault.KindOf(err))
-		if f := fault.As(err); f != nil && f.Code != "" {
-			record.ErrorCode = f.Code
-		}
-		if ctx.Err() != nil {
-			record.Outcome = usage.Cancelled
-		}
-	}
-	r.runner.ledger.Record(context.WithoutCancel(ctx), record)
 }
 
 // offered are the names of what the model may call.

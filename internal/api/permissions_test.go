@@ -215,6 +215,13 @@ func (t table) fileRequest(route string) (ask, bool) {
 		return ask{path: "/tools/web/search" + in, body: `{"query":"x"}`}, true
 	case "/tools/web/read POST":
 		return ask{path: "/tools/web/read" + in, body: `{"url":"https://a.test/"}`}, true
+	case "/tools/ai/image POST":
+		return ask{path: "/tools/ai/image" + in, body: `{"prompt":"x"}`}, true
+	case "/tools/ai/speech POST":
+		return ask{path: "/tools/ai/speech" + in, body: `{"text":"x"}`}, true
+	case "/tools/ai/transcribe POST":
+		sound := t.s.do("POST", "/tools/ai/speech"+in, t.w.owner.token, `{"text":"x"}`).expect(200)
+		return ask{path: "/tools/ai/transcribe" + in, body: `{"path":"` + sound.text("path") + `"}`}, true
 	case "/tools/ai/chat POST":
 		return ask{path: "/tools/ai/chat" + in, body: `{"model":"demo/scripted","messages":[{"role":"user","content":"x"}]}`}, true
 	case "/tools/files GET":

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"agentstudio/internal/access"
 	"agentstudio/internal/fault"
@@ -39,6 +40,7 @@ func (s *Server) toolRoutes() {
 	register(s, op{Method: "POST", Path: "/tools/web/search", ID: "search-web", Tag: "tools", Summary: "Search the web"}, s.searchWeb)
 	register(s, op{Method: "POST", Path: "/tools/web/read", ID: "read-web", Tag: "tools", Summary: "Read a page as Markdown"}, s.readWeb)
 	s.chatRoutes()
+	s.mediaRoutes()
 }
 
 type listToolsInput struct {
@@ -150,7 +152,7 @@ type SearchResults struct {
 
 func (s *Server) searchWeb(ctx context.Context, by access.Actor, in *searchWebInput) (*Body[SearchResults], error) {
 	var out SearchResults
-	err := s.viaTool(ctx, by, in.WorkspaceID, "web_search", in.Body, &out)
+	_, err := s.viaTool(ctx, by, in.WorkspaceID, "web_search", in.Body, &out)
 	out.Results = listed(out.Results)
 	return &Body[SearchResults]{out}, err
 }
@@ -173,22 +175,32 @@ type WebPage struct {
 
 func (s *Server) readWeb(ctx context.Context, by access.Actor, in *readWebInput) (*Body[WebPage], error) {
 	var out WebPage
-	err := s.viaTool(ctx, by, in.WorkspaceID, "web_read", in.Body, &out)
+	_, err := s.viaTool(ctx, by, in.WorkspaceID, "web_read", in.Body, &out)
 	return &Body[WebPage]{out}, err
 }
 
 // viaTool calls a tool with the arguments and reads its value.
-func (s *Server) viaTool(ctx context.Context, by access.Actor, workspaceID, name string, args, value any) error {
+func (s *Server) viaTool(ctx context.Context, by access.Actor, workspaceID, name string, args, value any) (*toolbox.Result, error) {
 	text, err := json.Marshal(args)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	result, err := s.useTool(ctx, by, workspaceID, name, text)
 	if err != nil {
-		return err
+		return nil, inRequest(err)
 	}
 	if text, err = json.Marshal(result.Value); err != nil {
-		return err
+		return nil, err
 	}
-	return json.Unmarshal(text, value)
+	return result, json.Unmarshal(text, value)
+}
+
+// inRequest says where in a request of a fixed shape the arguments are.
+func inRequest(err error) error {
+	if f := fault.As(err); f != nil {
+		for i, d := range f.Details {
+			f.Details[i].Location = "body." + strings.TrimPrefix(strings.TrimPrefix(d.Location, "body."), "arguments.")
+		}
+	}
+	return err
 }

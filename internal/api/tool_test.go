@@ -13,6 +13,7 @@ import (
 	"agentstudio/internal/limit"
 	"agentstudio/internal/llm"
 	"agentstudio/internal/llm/scripted"
+	"agentstudio/internal/media"
 	"agentstudio/internal/store"
 	"agentstudio/internal/tool"
 	tools "agentstudio/internal/tool/builtin"
@@ -54,7 +55,11 @@ func (someWeb) Read(_ context.Context, address string) (webread.Page, error) {
 // box is the tools and models of a studio under test.
 func box(s *studio, budgets *usage.Service) *toolbox.Service {
 	book := ledger{s, store.NewUsage(s.db)}
-	catalogue := tool.NewCatalogue(tools.Tools(tools.Deps{Files: s.files.Paths(), Search: someWeb{}, Read: someWeb{}})...)
+	prices, err := media.DefaultPrices()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	catalogue := tool.NewCatalogue(tools.Tools(tools.Deps{Files: s.files.Paths(), Search: someWeb{}, Read: someWeb{}, Media: media.New(media.Config{Ledger: book, Gate: budgets, Prices: prices}, media.Demo{})})...)
 	registry := llm.NewRegistry(llm.Config{Decorate: func(p llm.Provider) llm.Model {
 		return llm.Meter(p, book, nil, llm.MeterConfig{Gate: budgets})
 	}}, scripted.Provider{})

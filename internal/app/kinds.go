@@ -35,6 +35,7 @@ func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 		Arrived: func(ctx context.Context, f node.FileArrival) error { return a.triggers.FileArrived(ctx, f) },
 		Library: demo.New(),
 		Agent:   runner,
-		Tools:   sourced,
+		Tools:   tool.NewShelf(a.Tools, sourced),
+		Ledger:  a.usage,
 	}
 }

@@ -129,7 +129,7 @@ const sampleRate = 16_000
 // tone is a sound as long as a text of so many characters takes, at most ten
 // seconds: WAV, 16 bits, one channel.
 func tone(characters int) []byte {
-	const perCharacter, longest, pitch, loudness = sampleRate / 15, 10 * sampleRate, 440, 6_000
+	const perCharacter, longest, pitch, loudness = sampleRate / 16, 10 * sampleRate, 440, 6_000
 	n := min(max(characters*perCharacter, sampleRate/2), longest)
 	size := uint32(n * 2) //nolint:gosec // at most 320,000
 	out := bytes.NewBuffer(make([]byte, 0, 44+n*2))

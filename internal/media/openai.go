@@ -84,15 +84,15 @@ func (p *OpenAI) Make(ctx context.Context, r Request) (*Answer, error) {
 	if r.Key != "" {
 		options = append(options, option.WithHeader("Idempotency-Key", r.Key))
 	}
-	make := p.paint
+	call := p.paint
 	switch r.Kind {
 	case Speech:
-		make = p.speak
+		call = p.speak
 	case Transcription:
-		make = p.hear
+		call = p.hear
 	case Image:
 	}
-	answer, err := make(ctx, r, options)
+	answer, err := call(ctx, r, options)
 	if err != nil {
 		return nil, p.explain(ctx, err)
 	}
@@ -161,7 +161,7 @@ func (p *OpenAI) speak(ctx context.Context, r Request, options []option.RequestO
 }
 
 func (p *OpenAI) hear(ctx context.Context, r Request, options []option.RequestOption) (*Answer, error) {
-	params := sdk.AudioTranscriptionNewParams{File: sdk.File(bytes.NewReader(r.Audio), r.AudioName, ""), Model: r.Model, ResponseFormat: sdk.AudioResponseFormatJSON}
+	params := sdk.AudioTranscriptionNewParams{File: sdk.File(bytes.NewReader(r.Audio), r.AudioName, "application/octet-stream"), Model: r.Model, ResponseFormat: sdk.AudioResponseFormatJSON}
 	if r.Language != "" {
 		params.Language = sdk.String(r.Language)
 	}

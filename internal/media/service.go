@@ -354,7 +354,7 @@ func complete(t target, r Request) (Request, error) {
 		r.Format = t.Formats[0]
 	}
 	if len(t.Formats) > 0 && !slices.Contains(t.Formats, r.Format) {
-		find("format", "%s answers in %s, not in %q", t.id(), strings.Join(t.Formats, ", "), r.Format)
+		find("output_format", "%s answers in %s, not in %q", t.id(), strings.Join(t.Formats, ", "), r.Format)
 	}
 	switch r.Kind {
 	case Image:

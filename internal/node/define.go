@@ -22,6 +22,7 @@ type Type struct {
 	config   reflect.Type
 	decode   func(map[string]any) (any, error)
 	run      func(context.Context, Call, any) (Result, error)
+	check    func(any) []fault.Detail
 }
 
 // Joiner is implemented by configs of kinds that may start before all of
@@ -132,6 +133,30 @@ func Define[C any](spec Spec, run func(context.Context, Call, C) (Result, error)
 		return run(ctx, c, typed)
 	}
 	return t
+}
+
+// Checked returns the kind with rules that its config cannot know by itself,
+// as those of Checker: what a tool takes, for instance.
+func Checked[C any](t Type, check func(C) []fault.Detail) Type {
+	t.check = func(cfg any) []fault.Detail {
+		if typed, ok := cfg.(C); ok {
+			return check(typed)
+		}
+		return nil
+	}
+	return t
+}
+
+// Check returns what of a decoded config breaks rules its schema cannot say.
+// Locations are relative to the config.
+func (t Type) Check(cfg any) (found []fault.Detail) {
+	if checker, ok := cfg.(Checker); ok {
+		found = checker.Check()
+	}
+	if t.check != nil {
+		found = append(found, t.check(cfg)...)
+	}
+	return found
 }
 
 // Spec returns the kind's description.

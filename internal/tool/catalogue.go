@@ -60,16 +60,29 @@ func (c *Catalogue) Validate(name string, args json.RawMessage) error {
 		_, err := c.Find(name)
 		return err
 	}
+	return fits(c.rules[i], name, args)
+}
+
+func fits(rules *schema.Schema, name string, args json.RawMessage) error {
 	var v any
 	if err := json.Unmarshal(args, &v); err != nil {
 		return fault.Wrap(fault.Malformed, err, "the arguments of %s are not JSON: %s", name, err)
 	}
 	var found []fault.Detail
-	for _, f := range c.rules[i].Validate(v) {
+	for _, f := range rules.Validate(v) {
 		found = append(found, fault.Detail{Location: f.Path, Message: f.Message})
 	}
 	if found != nil {
 		return fault.InvalidInput(found...)
+	}
+	return nil
+}
+
+// Faults returns what of the arguments breaks the schema of a tool; nothing for
+// tools that are not there.
+func (c *Catalogue) Faults(name string, args map[string]any) []schema.Fault {
+	if i, ok := c.byName[name]; ok {
+		return c.rules[i].Validate(args)
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"agentstudio/internal/access"
 	"agentstudio/internal/fault"
 	"agentstudio/internal/llm"
-	"agentstudio/internal/node"
 	"agentstudio/internal/tool"
 	"agentstudio/internal/usage"
 )
@@ -85,16 +84,11 @@ func (s *Service) Use(ctx context.Context, by access.Actor, workspaceID, name st
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.ToolTime, fault.New(fault.Timeout, "the tool %s took longer than %s", name, s.cfg.ToolTime))
 	defer cancel()
 	began := s.cfg.Now()
-	result, err := t.Run(ctx, tool.Call{WorkspaceID: workspaceID, UserID: by.UserID, APIKeyID: by.APIKeyID, Args: args})
-	if ctx.Err() != nil && err != nil && fault.As(context.Cause(ctx)) != nil {
-		err = context.Cause(ctx)
-	}
-	took := s.cfg.Now().Sub(began)
-	s.note(ctx, usage.Record{UserID: by.UserID, APIKeyID: by.APIKeyID, WorkspaceID: workspaceID, Tool: name, At: began, Latency: took}, result.Entry(), err)
+	result, err := tool.Use(ctx, t, tool.Call{WorkspaceID: workspaceID, UserID: by.UserID, APIKeyID: by.APIKeyID, Args: args}, s.ledger, s.cfg.Now)
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Result: result, Duration: took}, nil
+	return &Result{Result: result, Duration: s.cfg.Now().Sub(began)}, nil
 }
 
 // inBody says where in a request the arguments are.
@@ -109,24 +103,6 @@ func inBody(err error) error {
 		}
 	}
 	return err
-}
-
-// note puts a call into the ledger, as calls of agents are.
-func (s *Service) note(ctx context.Context, r usage.Record, u node.Usage, err error) {
-	r.Input, r.Output, r.CacheRead, r.CacheWrite, r.Outcome = u.Input, u.Output, u.CacheRead, u.CacheWrite, usage.Answered
-	if !u.CostUnknown {
-		r.CostMicros = &u.CostMicros
-	}
-	if err != nil {
-		r.Outcome, r.ErrorCode = usage.Failed, string(fault.KindOf(err))
-		if f := fault.As(err); f != nil && f.Code != "" {
-			r.ErrorCode = f.Code
-		}
-		if ctx.Err() != nil && !fault.Is(err, fault.Timeout) {
-			r.Outcome = usage.Cancelled
-		}
-	}
-	s.ledger.Record(context.WithoutCancel(ctx), r)
 }
 
 // Chat is a question to a model.

@@ -167,14 +167,12 @@ func (c *compiler) decodeConfig(s *Step, raw map[string]any, path string) {
 	if j, ok := cfg.(node.Joiner); ok {
 		s.Join = j.Join()
 	}
-	if checker, ok := cfg.(node.Checker); ok {
-		for _, d := range checker.Check() {
-			code := d.Code
-			if code == "" {
-				code = "config_invalid"
-			}
-			c.fail(code, s.Node.ID, joinPath(path, d.Location), "%s", d.Message)
+	for _, d := range s.Type.Check(cfg) {
+		code := d.Code
+		if code == "" {
+			code = "config_invalid"
 		}
+		c.fail(code, s.Node.ID, joinPath(path, d.Location), "%s", d.Message)
 	}
 	if s.config.Static() {
 		s.decoded = cfg

@@ -8,6 +8,7 @@ import (
 
 	"agentstudio/internal/demo"
 	"agentstudio/internal/node"
+	"agentstudio/internal/usage"
 )
 
 // Deps is what the kinds need from outside. Kinds whose dependency is missing
@@ -22,7 +23,8 @@ type Deps struct {
 	Mail    Mailer
 	Files   Files
 	Agent   Agent
-	Tools   Tools // of MCP servers
+	Tools   Tools
+	Ledger  usage.Sink // hears of the tools that nodes call; nil: nobody does
 	// Arrived hears of files that a node has written; nil: nobody listens.
 	Arrived func(ctx context.Context, f node.FileArrival) error
 }
@@ -31,6 +33,9 @@ type Deps struct {
 func Kinds(deps Deps) []node.Type {
 	if deps.Now == nil {
 		deps.Now = time.Now
+	}
+	if deps.Ledger == nil {
+		deps.Ledger = usage.Discard{}
 	}
 	return []node.Type{
 		manualTrigger(),
@@ -65,5 +70,6 @@ func Kinds(deps Deps) []node.Type {
 		webSearch(deps.Search, deps.Library),
 		webRead(deps.Read, deps.Library),
 		mcpTool(deps.Tools),
+		toolKind(deps.Tools, deps.Ledger, deps.Now),
 	}
 }

@@ -8,12 +8,19 @@ import (
 
 	"agentstudio/internal/fault"
 	"agentstudio/internal/node"
+	"agentstudio/internal/schema"
 	"agentstudio/internal/tool"
 )
 
-// Tools finds the tools of a workspace, by their full names.
+// Tools are the tools of workspaces, by their full names.
 type Tools interface {
 	Find(ctx context.Context, workspaceID, name string) (tool.Tool, error)
+	// Fits checks the arguments of a call.
+	Fits(t tool.Tool, args json.RawMessage) error
+	// Names are those that are built in, and Faults what of arguments they
+	// would not take.
+	Names() []string
+	Faults(name string, args map[string]any) []schema.Fault
 }
 
 type mcpToolConfig struct {

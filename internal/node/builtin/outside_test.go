@@ -33,18 +33,23 @@ func deps(t *testing.T) builtin.Deps {
 			t.Fatal(err)
 		}
 	}
-	return builtin.Deps{Now: func() time.Time { return noon }, HTTP: echo{}, Search: search{}, Read: pages{}, Library: demo.New(), Mail: post{}, Files: files, Tools: shelf{},
+	return builtin.Deps{Now: func() time.Time { return noon }, HTTP: echo{}, Search: search{}, Read: pages{}, Library: demo.New(), Mail: post{}, Files: files,
+		Tools: tool.NewShelf(tool.NewCatalogue(tools.Tools(tools.Deps{Mail: post{}, Now: func() time.Time { return noon }})...), shelf{}),
 		Agent: agent.NewRunner(demoModels{}, tool.NewCatalogue(tools.Tools(tools.Deps{})...), agent.RunnerConfig{Now: func() time.Time { return noon }})}
 }
 
 // shelf has one tool of one MCP server.
 type shelf struct{}
 
+func (shelf) Tools(context.Context, string) ([]tool.Tool, error) { return nil, nil }
+
+func (shelf) Check(context.Context, string, string) error { return nil }
+
 func (shelf) Find(_ context.Context, workspaceID, name string) (tool.Tool, error) {
 	if name != "mcp/shelf/fetch" {
 		return tool.Tool{}, fault.New(fault.NotFound, "the workspace has no tool %s", name)
 	}
-	return tool.Tool{Run: func(_ context.Context, call tool.Call) (tool.Result, error) {
+	return tool.Tool{Spec: tool.Spec{Name: name, Schema: json.RawMessage(`{"type":"object"}`)}, Run: func(_ context.Context, call tool.Call) (tool.Result, error) {
 		if !strings.Contains(string(call.Args), "book") {
 			return tool.Result{}, fault.InvalidInput(fault.Detail{Location: "arguments.book", Message: "the field is required"})
 		}

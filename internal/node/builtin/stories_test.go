@@ -122,10 +122,8 @@ func tell(t *testing.T, kind node.Type, s story) outcome {
 		return outcome{Fault: failed(err)}
 	}
 	var out outcome
-	if checker, ok := cfg.(node.Checker); ok {
-		if out.Check = checker.Check(); out.Check != nil {
-			return out
-		}
+	if out.Check = kind.Check(cfg); out.Check != nil {
+		return out
 	}
 	host := nodetest.New(map[string]any{"input": s.Input, "trigger": s.Trigger, "nodes": map[string]any{}, "vars": map[string]any{}})
 	host.Answers = s.Answers

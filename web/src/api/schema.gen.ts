@@ -972,6 +972,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tools/ai/image": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make images from a description
+         * @description They are stored as files. Metered, and within the budgets of the workspace.
+         */
+        post: operations["make-images"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/ai/speech": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Speak a text
+         * @description The sound is stored as a file. Metered, and within the budgets of the workspace.
+         */
+        post: operations["speak"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/ai/transcribe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write down what is said in a recording
+         * @description The recording is a file of the workspace. Metered, and within the budgets of the workspace.
+         */
+        post: operations["transcribe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tools/files": {
         parameters: {
             query?: never;
@@ -2546,6 +2606,88 @@ export interface components {
             /** @description Send it as cursor to go on; missing on the last page */
             next_cursor?: string;
         };
+        MadeImage: {
+            content_type: string;
+            /** Format: uuid */
+            file_id: string;
+            /** Format: int64 */
+            height?: number;
+            path: string;
+            /**
+             * Format: int64
+             * @description Bytes
+             */
+            size: number;
+            /**
+             * Format: uri
+             * @description Of the content, for those who may read the workspace
+             */
+            url: string;
+            /** Format: int64 */
+            width?: number;
+        };
+        MadeImages: {
+            /**
+             * Format: double
+             * @description null: its price is not known
+             */
+            cost_usd: number | null;
+            /** @description The offline demo made it */
+            demo?: boolean;
+            images: components["schemas"]["MadeImage"][] | null;
+            /** @description Why there are fewer than were asked for */
+            missing?: string;
+            model: string;
+            /** @description Zeroes where the model counts pictures, characters or minutes */
+            usage: components["schemas"]["TokenCount"];
+        };
+        MadeSpeech: {
+            content_type: string;
+            /**
+             * Format: double
+             * @description null: its price is not known
+             */
+            cost_usd: number | null;
+            /** @description The offline demo made it */
+            demo?: boolean;
+            /** Format: uuid */
+            file_id: string;
+            model: string;
+            path: string;
+            /**
+             * Format: int64
+             * @description Bytes
+             */
+            size: number;
+            /**
+             * Format: uri
+             * @description Of the content, for those who may read the workspace
+             */
+            url: string;
+            /** @description Zeroes where the model counts pictures, characters or minutes */
+            usage: components["schemas"]["TokenCount"];
+        };
+        MakeImagesInputBody: {
+            /**
+             * @description The nearest shape that the model can make
+             * @default 1:1
+             * @enum {string}
+             */
+            aspect_ratio: "1:1" | "16:9" | "9:16" | "4:3" | "3:4" | "3:2" | "2:3";
+            /** @description provider/name; left out: the usual one */
+            model?: string;
+            /**
+             * Format: int64
+             * @default 1
+             */
+            n: number;
+            /**
+             * @description Left out: what the model usually answers in
+             * @enum {string}
+             */
+            output_format?: "png" | "jpeg" | "webp";
+            prompt: string;
+        };
         "mcp.Content": {
             data?: string;
             /** Format: int64 */
@@ -3244,6 +3386,21 @@ export interface components {
              */
             expires_in: number;
         };
+        SpeakInputBody: {
+            /** @description How it is spoken */
+            instructions?: string;
+            /** @description provider/name; left out: the usual one */
+            model?: string;
+            /**
+             * @description Left out: what the model usually answers in
+             * @enum {string}
+             */
+            output_format?: "mp3" | "wav" | "opus" | "aac" | "flac";
+            /** Format: double */
+            speed?: number;
+            text: string;
+            voice?: string;
+        };
         StartedMany: {
             items: components["schemas"]["StartedOne"][] | null;
         };
@@ -3419,6 +3576,33 @@ export interface components {
             tokens: components["schemas"]["TokenCount"];
             /** @description What a workflow reads */
             value: unknown;
+        };
+        TranscribeInputBody: {
+            /**
+             * Format: uuid
+             * @description This or path
+             */
+            file_id?: string;
+            /** @description ISO 639-1; left out: found out */
+            language?: string;
+            /** @description provider/name; left out: the usual one */
+            model?: string;
+            path?: string;
+            /** @description Names and words that occur in it */
+            prompt?: string;
+        };
+        Transcript: {
+            /**
+             * Format: double
+             * @description null: its price is not known
+             */
+            cost_usd: number | null;
+            /** @description The offline demo made it */
+            demo?: boolean;
+            model: string;
+            text: string;
+            /** @description Zeroes where the model counts pictures, characters or minutes */
+            usage: components["schemas"]["TokenCount"];
         };
         TransferInputBody: {
             /** Format: uuid */
@@ -6098,6 +6282,114 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ChatAnswer"];
                     "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "make-images": {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MakeImagesInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeImages"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    speak: {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SpeakInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeSpeech"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    transcribe: {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TranscribeInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Transcript"];
                 };
             };
             /** @description What went wrong */
