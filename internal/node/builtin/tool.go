@@ -15,7 +15,7 @@ import (
 
 type toolConfig struct {
 	Tool      string         `json:"tool" jsonschema:"required,title=Tool,minLength=1,maxLength=128" jsonschema_description:"Name of a tool: calculator, or mcp/server/tool for one of an MCP server." jsonschema_extras:"widget=tool"`
-	Arguments map[string]any `json:"arguments,omitempty" jsonschema:"title=Arguments" jsonschema_description:"After the tool's schema." jsonschema_extras:"widget=tool-arguments"`
+	Arguments map[string]any `json:"arguments,omitempty" jsonschema:"title=Arguments" jsonschema_description:"What the tool is given." jsonschema_extras:"widget=arguments"`
 	OnCrash   string         `json:"on_crash,omitempty" jsonschema:"title=When a process died during the call,enum=ask,enum=repeat,enum=fail,default=ask" jsonschema_description:"For tools that change something outside: whether it was done is not known then."`
 }
 

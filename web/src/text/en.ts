@@ -457,7 +457,7 @@ export const en = {
     description: 'Description',
     tags: 'Tags, separated by commas',
     details: 'About this workflow',
-    categories: { start: 'Start', agents: 'Agents', data: 'Data', network: 'Network', flow: 'Flow', branch: 'Branches', repeat: 'Repeat', time: 'Time', people: 'People', web: 'Web', mcp: 'MCP' } as Record<string, string>,
+    categories: { start: 'Start', agents: 'Agents', tools: 'Tools', data: 'Data', network: 'Network', flow: 'Flow', branch: 'Branches', repeat: 'Repeat', time: 'Time', people: 'People', web: 'Web', mcp: 'MCP' } as Record<string, string>,
     refused: { self: 'A node cannot lead to itself.', twice: 'They are connected already.', trigger: 'A start takes no input.', cycle: 'That would be a circle. Use a loop to repeat.', group: 'A connection cannot cross the border of a group.', gone: 'One of the nodes is gone.' } as Record<string, string>,
   },
 

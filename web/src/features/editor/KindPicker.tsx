@@ -8,7 +8,7 @@ import { iconOf } from '@/canvas/icons'
 import { Dialog } from '@/ui/kit'
 import { t } from '@/text'
 
-const groups = ['start', 'agents', 'data', 'network', 'web', 'branch', 'flow', 'repeat', 'time', 'people', 'mcp']
+const groups = ['start', 'agents', 'tools', 'data', 'network', 'web', 'branch', 'flow', 'repeat', 'time', 'people', 'mcp']
 
 /** Where a group stands; one that is not known yet comes last. */
 function rank(group: string): number {
