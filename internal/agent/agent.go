@@ -52,6 +52,8 @@ type Settings struct {
 	Limits       Limits
 	Permissions  Permissions
 	Window       int             // turns that are remembered; 0: as many as fit
+	Summary      bool            // a running summary stands for turns that are older, in place of a Window
+	SummaryAt    float64         // the share of the model's window at which it is made; 0: 0.7
 	Script       json.RawMessage // for the demo model
 }
 
@@ -177,7 +179,7 @@ func (r *Runner) work(ctx context.Context, s start) (*Output, error) {
 		return nil, err
 	}
 	run.messages = s.messages
-	run.unsaid = run.messages
+	run.unsaid, run.first = run.messages, run.messages[0]
 	if run.settings.Limits.Timeout > 0 {
 		if run.began, err = run.begin(ctx); err != nil {
 			return nil, err

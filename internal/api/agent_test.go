@@ -115,6 +115,12 @@ func TestEveryFaultOfAnAgentIsToldAtOnceWithItsPlace(t *testing.T) {
 		}
 	}
 	s.do("POST", "/agents", p.token, `{"name":"X","system_prompt":"{{ trigger.x }}"}`).problem(422, "invalid")
+	a = s.do("POST", "/agents", p.token, `{"name":"X","memory":{"window":2,"summary":true,"summary_at":0.05}}`).problem(422, "invalid")
+	for _, want := range []string{"body.memory.window", "body.memory.summary_at"} {
+		if !strings.Contains(string(a.Body), want) {
+			t.Errorf("nothing about %s in %s", want, a.Body)
+		}
+	}
 }
 
 func TestAgentsMayNotCallEachOtherInACircleNorTooDeep(t *testing.T) {

@@ -55,7 +55,9 @@ type agentPermissions struct {
 }
 
 type agentMemory struct {
-	Window int `json:"window,omitempty" jsonschema:"title=Turns remembered,minimum=1,maximum=1000"`
+	Window    int     `json:"window,omitempty" jsonschema:"title=Turns remembered,minimum=1,maximum=1000"`
+	Summary   bool    `json:"summary,omitempty" jsonschema:"title=Sum up older turns" jsonschema_description:"A running summary stands for older turns when the conversation passes a share of the model's window."`
+	SummaryAt float64 `json:"summary_at,omitempty" jsonschema:"title=At this share of the window,minimum=0.1,maximum=0.9,default=0.7"`
 }
 
 // modelNames is one name or a list of them.
@@ -80,19 +82,23 @@ func (modelNames) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string", MinLength: &one}, {Type: "array", Items: &jsonschema.Schema{Type: "string", MinLength: &one}, MinItems: &one}}}
 }
 
-// Check finds schemas that cannot be used.
+// Check finds schemas that cannot be used, and settings that exclude each other.
 func (c agentConfig) Check() []fault.Detail {
+	var found []fault.Detail
+	if c.Memory.Summary && c.Memory.Window != 0 {
+		found = append(found, fault.Detail{Location: "memory.window", Code: "not_both", Message: "turns are forgotten (window) or summed up (summary): leave one out"})
+	}
 	if c.OutputSchema == nil {
-		return nil
+		return found
 	}
 	text, err := json.Marshal(c.OutputSchema)
 	if err == nil {
 		_, err = schema.Compile(text)
 	}
 	if err != nil {
-		return []fault.Detail{{Location: "output_schema", Code: "bad_schema", Message: fmt.Sprintf("this is no JSON Schema: %s", err)}}
+		found = append(found, fault.Detail{Location: "output_schema", Code: "bad_schema", Message: fmt.Sprintf("this is no JSON Schema: %s", err)})
 	}
-	return nil
+	return found
 }
 
 func agentKind(runner Agent) node.Type {
@@ -141,7 +147,7 @@ func (c agentConfig) settings() (agent.Settings, error) {
 		Limits: agent.Limits{MaxSteps: c.Limits.MaxSteps, MaxTokens: c.Limits.MaxTokens, MaxCost: int64(math.Round(c.Limits.MaxCostUSD * 1e6)),
 			Timeout: time.Duration(c.Limits.TimeoutSeconds * float64(time.Second))},
 		Permissions: agent.Permissions{Mode: agent.Mode(c.Permissions.Mode), Allow: c.Permissions.Allow, Deny: c.Permissions.Deny, Ask: c.Permissions.Ask},
-		Window:      c.Memory.Window}
+		Window:      c.Memory.Window, Summary: c.Memory.Summary, SummaryAt: c.Memory.SummaryAt}
 	var err error
 	if c.OutputSchema != nil {
 		if s.OutputSchema, err = json.Marshal(c.OutputSchema); err != nil {

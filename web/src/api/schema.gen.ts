@@ -1682,6 +1682,13 @@ export interface components {
             timeout_seconds?: number;
         };
         AgentMemory: {
+            /** @description Sum up older turns, in place of a window */
+            summary?: boolean;
+            /**
+             * Format: double
+             * @description The share of the model's window at which they are; 0.7
+             */
+            summary_at?: number;
             /**
              * Format: int64
              * @description Turns; 0: as many as fit
