@@ -50,6 +50,7 @@ type run struct {
 	first     llm.Message     // of that conversation
 	summary   string          // of turns that are no longer in messages; "": all are
 	unfolded  bool            // the model gave no summary
+	shown     int             // tokens that files in it take, about
 }
 
 // add appends to the conversation.
@@ -169,6 +170,10 @@ func (r *run) turn(ctx context.Context, n int) (*llm.Response, error) {
 		}
 		defer cancel()
 		if err := r.take(); err != nil {
+			return node.StepResult{}, err
+		}
+		if request.Messages, err = r.loaded(ctx, request.Messages); err != nil {
+			r.spend(-1, node.Usage{})
 			return node.StepResult{}, err
 		}
 		response, err := r.model.Generate(ctx, request, r.stream)

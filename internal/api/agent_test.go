@@ -24,13 +24,13 @@ func (m demoModels) Model(names []string) (llm.Model, error) { return m.Resolve(
 func (m demoModels) ContextTokens([]string) int              { return 0 }
 
 // agents is the runner and the use cases of a studio under test.
-func agents(db *store.DB, budgets *usage.Service) (*agent.Runner, *store.Agents) {
+func agents(db *store.DB, budgets *usage.Service, files agent.Files) (*agent.Runner, *store.Agents) {
 	saved := store.NewAgents(db)
 	risky := tool.Define(tool.Spec{Name: "deploy", Title: "Deploy", Risk: node.RiskHigh, Effect: true}, deploy)
 	catalogue := tool.NewCatalogue(append(tools.Tools(tools.Deps{}), risky)...)
 	return agent.NewRunner(demoModels{llm.NewRegistry(llm.Config{Decorate: func(p llm.Provider) llm.Model {
 		return llm.Meter(p, usage.Discard{}, nil, llm.MeterConfig{Gate: budgets})
-	}}, scripted.Provider{})}, catalogue, agent.RunnerConfig{Saved: saved}), saved
+	}}, scripted.Provider{})}, catalogue, agent.RunnerConfig{Saved: saved, Files: files}), saved
 }
 
 type deployArgs struct {

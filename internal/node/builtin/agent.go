@@ -28,6 +28,7 @@ type agentConfig struct {
 	SystemPrompt string           `json:"system_prompt,omitempty" jsonschema:"title=System prompt" jsonschema_extras:"widget=textarea"`
 	Prompt       string           `json:"prompt" jsonschema:"required,title=Prompt,minLength=1" jsonschema_extras:"widget=textarea"`
 	Images       []string         `json:"images,omitempty" jsonschema:"title=Images,maxItems=20" jsonschema_description:"Addresses of images the model sees."`
+	Files        []string         `json:"files,omitempty" jsonschema:"title=Files,maxItems=20" jsonschema_description:"Ids of files of the workspace that the model sees: pictures, PDFs and texts."`
 	Tools        []string         `json:"tools,omitempty" jsonschema:"title=Tools,maxItems=50" jsonschema_extras:"widget=tools"`
 	SubAgents    []string         `json:"sub_agents,omitempty" jsonschema:"title=Agents it gives tasks to,maxItems=20" jsonschema_description:"Ids of saved agents. Each is a tool, and works within this agent's limits and permissions." jsonschema_extras:"widget=agents,agent=true"`
 	Handoffs     []string         `json:"handoffs,omitempty" jsonschema:"title=Agents it may hand over to,maxItems=20" jsonschema_description:"Ids of saved agents that may take the conversation over." jsonschema_extras:"widget=agents,agent=true"`
@@ -165,7 +166,7 @@ func (c agentConfig) blocks() []llm.Block {
 	for _, address := range c.Images {
 		blocks = append(blocks, llm.Block{Type: llm.ImageBlock, URL: address})
 	}
-	return append(blocks, llm.Block{Type: llm.TextBlock, Text: c.Prompt})
+	return append(blocks, agent.Showing(c.Files, c.Prompt)...)
 }
 
 func answerOf(out *agent.Output) map[string]any {

@@ -3322,6 +3322,8 @@ export interface components {
             tokens: components["schemas"]["TokenCount"];
         };
         TestAgentInputBody: {
+            /** @description Files of the workspace that the model sees: pictures, PDFs and texts */
+            files?: string[] | null;
             input: string;
             /** @description Answer with server-sent events */
             stream?: boolean;
