@@ -52,6 +52,8 @@ type Settings struct {
 	Limits       Limits
 	Permissions  Permissions
 	Window       int             // turns that are remembered; 0: as many as fit
+	Summary      bool            // a running summary stands for turns that are older, in place of a Window
+	SummaryAt    float64         // the share of the model's window at which it is made; 0: 0.7
 	Script       json.RawMessage // for the demo model
 }
 
@@ -101,6 +103,8 @@ type Runner struct {
 	source  tool.Source
 	saved   Saved
 	ledger  usage.Sink
+	files   Files
+	blind   func(models []string) []string
 	now     func() time.Time
 	schemas schema.Cache
 }
@@ -110,7 +114,11 @@ type RunnerConfig struct {
 	Saved Saved // finds saved agents; nil: there are none
 	// Source has the tools of workspaces; nil: there are none.
 	Source tool.Source
-	Now    func() time.Time // the clock; nil: time.Now
+	Files  Files // has the files of workspaces; nil: there are none
+	// Blind returns those of the named models that are known to read texts only.
+	// nil: none are.
+	Blind func(models []string) []string
+	Now   func() time.Time // the clock; nil: time.Now
 	// Ledger hears of every call of a tool; models tell theirs themselves. nil:
 	// nobody does.
 	Ledger usage.Sink
@@ -124,7 +132,7 @@ func NewRunner(models Models, tools *tool.Catalogue, cfg RunnerConfig) *Runner {
 	if cfg.Ledger == nil {
 		cfg.Ledger = usage.Discard{}
 	}
-	return &Runner{models: models, tools: tools, source: cfg.Source, saved: cfg.Saved, ledger: cfg.Ledger, now: cfg.Now}
+	return &Runner{models: models, tools: tools, source: cfg.Source, saved: cfg.Saved, ledger: cfg.Ledger, files: cfg.Files, blind: cfg.Blind, now: cfg.Now}
 }
 
 // Run answers a prompt as the agent the settings describe, on behalf of a
@@ -177,7 +185,10 @@ func (r *Runner) work(ctx context.Context, s start) (*Output, error) {
 		return nil, err
 	}
 	run.messages = s.messages
-	run.unsaid = run.messages
+	if err := run.attach(ctx); err != nil {
+		return nil, err
+	}
+	run.unsaid, run.first = run.messages, run.messages[0]
 	if run.settings.Limits.Timeout > 0 {
 		if run.began, err = run.begin(ctx); err != nil {
 			return nil, err

@@ -91,7 +91,20 @@ func (c *checker) answer(d *Definition) {
 	if d.MaxTokens < 0 || d.MaxTokens > 200_000 {
 		c.find("max_tokens", "out_of_range", "between 1 and 200000, or left out for the provider's default")
 	}
-	if d.Memory.Window < 0 || d.Memory.Window > 1_000 {
+	c.memory(d.Memory)
+}
+
+func (c *checker) memory(m Memory) {
+	if at := m.SummaryAt; at != 0 && (at < 0.1 || at > 0.9) {
+		c.find("memory.summary_at", "out_of_range", "between 0.1 and 0.9, or left out for %g", defaultSummaryAt)
+	}
+	if m.SummaryAt != 0 && !m.Summary {
+		c.find("memory.summary_at", "without_summary", "this is for memory.summary: set it to true, or leave this out")
+	}
+	if m.Summary && m.Window != 0 {
+		c.find("memory.window", "not_both", "turns are forgotten (window) or summed up (summary): leave one out")
+	}
+	if m.Window < 0 || m.Window > 1_000 {
 		c.find("memory.window", "out_of_range", "between 1 and 1000 turns, or left out for as many as fit")
 	}
 }

@@ -41,7 +41,6 @@ func (s *Service) Converse(ctx context.Context, by access.Actor, id string, in C
 
 // offer adds what whoever asks has brought.
 func (r *run) offer(s start) error {
-	r.given = len(s.messages)
 	if s.added != "" {
 		if r.settings.System != "" {
 			r.settings.System += "\n\n"
@@ -73,13 +72,13 @@ func (r *run) keepOwn(calls, results []llm.Block) {
 		}
 	}
 	if len(own) > 0 {
-		r.messages = append(r.messages, llm.Message{Role: llm.Tool, Content: own})
+		r.add(llm.Message{Role: llm.Tool, Content: own})
 	}
 }
 
 // leftWith is the output of a run that ends with calls of others' tools.
 func (r *run) leftWith(answer *llm.Response, turn int) *Output {
-	out := &Output{Text: answer.Text(), Model: answer.Model, StopReason: llm.ToolUse, Steps: turn, Demo: answer.Demo, Calls: r.left, Said: r.messages[r.given:]}
+	out := &Output{Text: answer.Text(), Model: answer.Model, StopReason: llm.ToolUse, Steps: turn, Demo: answer.Demo, Calls: r.left, Said: r.since}
 	r.purse.total(out)
 	return out
 }

@@ -57,6 +57,10 @@ type Variable struct {
 // Memory says how much of a conversation an agent keeps in mind.
 type Memory struct {
 	Window int `json:"window,omitempty"` // turns; 0: as many as fit
+	// Summary folds older turns into a running summary when the conversation
+	// passes SummaryAt, a share of the model's window; 0 means 0.7.
+	Summary   bool    `json:"summary,omitempty"`
+	SummaryAt float64 `json:"summary_at,omitempty"`
 }
 
 // Definition is what an agent is, as people write it.

@@ -26,7 +26,7 @@ func (p *purse) remember(past map[string]node.PastStep, prefix string) {
 		if !strings.HasPrefix(name, prefix) {
 			continue
 		}
-		if s.Kind == "turn" {
+		if s.Kind == "turn" || s.Kind == "compaction" {
 			p.steps++
 		}
 		p.usage = p.usage.Add(s.Usage)

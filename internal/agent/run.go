@@ -46,7 +46,16 @@ type run struct {
 
 	elsewhere map[string]bool // names of tools of whoever asks
 	left      []llm.Block     // calls of those, with which the run ends
-	given     int             // messages of the conversation it began with
+	since     []llm.Message   // what was added to the conversation it began with
+	first     llm.Message     // of that conversation
+	summary   string          // of turns that are no longer in messages; "": all are
+	unfolded  bool            // the model gave no summary
+	shown     int             // tokens that files in it take, about
+}
+
+// add appends to the conversation.
+func (r *run) add(m llm.Message) {
+	r.messages, r.since = append(r.messages, m), append(r.since, m)
 }
 
 // begin returns when the run began, in whichever process that was.
@@ -102,11 +111,14 @@ func (r *run) loop(ctx context.Context) (*Output, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
+		if err := r.fold(ctx, turn); err != nil {
+			return nil, err
+		}
 		answer, err := r.turn(ctx, turn)
 		if err != nil {
 			return nil, err
 		}
-		r.messages = append(r.messages, said(answer))
+		r.add(said(answer))
 		switch calls := answer.ToolCalls(); {
 		case answer.StopReason == llm.Refusal:
 			return nil, fault.New(fault.Invalid, "the model %s refused to answer", answer.Model).WithCode("refused")
@@ -160,6 +172,10 @@ func (r *run) turn(ctx context.Context, n int) (*llm.Response, error) {
 		if err := r.take(); err != nil {
 			return node.StepResult{}, err
 		}
+		if request.Messages, err = r.loaded(ctx, request.Messages); err != nil {
+			r.spend(-1, node.Usage{})
+			return node.StepResult{}, err
+		}
 		response, err := r.model.Generate(ctx, request, r.stream)
 		if err != nil {
 			r.spend(-1, node.Usage{})
@@ -205,8 +221,13 @@ func (r *run) request(before int) llm.Request {
 	}
 	return llm.Request{System: system, Messages: messages, Tools: r.specs, MaxTokens: s.MaxTokens, Temperature: s.Temperature,
 		OutputSchema: s.OutputSchema, Script: s.Script, Turn: before,
-		Caller: llm.Caller{UserID: r.call.UserID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID,
-			Agent: s.AgentID, Above: r.above(), APIKeyID: r.call.APIKeyID}}
+		Caller: r.caller()}
+}
+
+// caller is on whose behalf models are called.
+func (r *run) caller() llm.Caller {
+	return llm.Caller{UserID: r.call.UserID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID,
+		Agent: r.settings.AgentID, Above: r.above(), APIKeyID: r.call.APIKeyID}
 }
 
 // above are the saved agents that called this one, the outermost first.
@@ -264,7 +285,7 @@ func (r *run) finish(answer *llm.Response, turn int) (*Output, error) {
 	}
 	r.repaired = true
 	again := llm.Text(llm.User, "Your answer does not fit the schema:\n"+wrong+"\nAnswer again, with corrected JSON only.")
-	r.messages = append(r.messages, again)
+	r.add(again)
 	r.unsaid = []llm.Message{again}
 	return nil, nil //nolint:nilnil // neither an output nor a failure: ask again
 }

@@ -91,8 +91,8 @@ func (s Settings) over(d Definition) (Settings, error) {
 	if s.Permissions.empty() {
 		s.Permissions = d.Permissions
 	}
-	if s.Window == 0 {
-		s.Window = d.Memory.Window
+	if s.Window == 0 && !s.Summary {
+		s.Window, s.Summary, s.SummaryAt = d.Memory.Window, d.Memory.Summary, d.Memory.SummaryAt
 	}
 	if len(s.Script) == 0 {
 		s.Script = d.Script

@@ -71,7 +71,7 @@ func (r *run) use(ctx context.Context, turn int, calls []llm.Block) error {
 		return nil
 	}
 	message := llm.Message{Role: llm.Tool, Content: results}
-	r.messages = append(r.messages, message)
+	r.add(message)
 	r.unsaid = []llm.Message{message}
 	for i, c := range calls {
 		if n := r.repeats.add(c, results[i]); n >= maxRepeats {

@@ -19,6 +19,7 @@ const maxTrial = 10 * time.Minute
 // TrialInput is what an agent is tried with.
 type TrialInput struct {
 	Prompt    string
+	Files     []string // ids of files of the workspace that the model is shown
 	Variables map[string]any
 }
 
@@ -58,7 +59,7 @@ func (s *Service) Try(ctx context.Context, by access.Actor, id string, in TrialI
 	if err != nil {
 		return nil, err
 	}
-	begin := start{settings: Settings{AgentID: a.ID, Variables: in.Variables}, messages: []llm.Message{{Role: llm.User, Content: []llm.Block{{Type: llm.TextBlock, Text: in.Prompt}}}}}
+	begin := start{settings: Settings{AgentID: a.ID, Variables: in.Variables}, messages: []llm.Message{{Role: llm.User, Content: Showing(in.Files, in.Prompt)}}}
 	return s.try(ctx, by, a, begin, &trialHost{watcher: w})
 }
 

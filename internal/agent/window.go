@@ -22,7 +22,7 @@ func (r *run) room() int {
 	if answer == 0 {
 		answer = min(answerRoom, window/4)
 	}
-	used := tokens(len(r.settings.System) + len(r.settings.OutputSchema))
+	used := tokens(len(r.settings.System)+len(r.settings.OutputSchema)) + r.shown
 	for _, t := range r.specs {
 		used += tokens(len(t.Description) + len(t.Schema))
 	}
@@ -40,7 +40,7 @@ func weigh(m llm.Message) int {
 	n := 4
 	for _, b := range m.Content {
 		n += tokens(len(b.Text) + len(b.Arguments) + len(b.Name))
-		if len(b.Data) > 0 || b.URL != "" {
+		if b.FileID == "" && (len(b.Data) > 0 || b.URL != "") { // room has counted files
 			n += imageTokens
 		}
 	}

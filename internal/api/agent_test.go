@@ -24,13 +24,13 @@ func (m demoModels) Model(names []string) (llm.Model, error) { return m.Resolve(
 func (m demoModels) ContextTokens([]string) int              { return 0 }
 
 // agents is the runner and the use cases of a studio under test.
-func agents(db *store.DB, budgets *usage.Service) (*agent.Runner, *store.Agents) {
+func agents(db *store.DB, budgets *usage.Service, files agent.Files) (*agent.Runner, *store.Agents) {
 	saved := store.NewAgents(db)
 	risky := tool.Define(tool.Spec{Name: "deploy", Title: "Deploy", Risk: node.RiskHigh, Effect: true}, deploy)
 	catalogue := tool.NewCatalogue(append(tools.Tools(tools.Deps{}), risky)...)
 	return agent.NewRunner(demoModels{llm.NewRegistry(llm.Config{Decorate: func(p llm.Provider) llm.Model {
 		return llm.Meter(p, usage.Discard{}, nil, llm.MeterConfig{Gate: budgets})
-	}}, scripted.Provider{})}, catalogue, agent.RunnerConfig{Saved: saved}), saved
+	}}, scripted.Provider{})}, catalogue, agent.RunnerConfig{Saved: saved, Files: files}), saved
 }
 
 type deployArgs struct {
@@ -115,6 +115,12 @@ func TestEveryFaultOfAnAgentIsToldAtOnceWithItsPlace(t *testing.T) {
 		}
 	}
 	s.do("POST", "/agents", p.token, `{"name":"X","system_prompt":"{{ trigger.x }}"}`).problem(422, "invalid")
+	a = s.do("POST", "/agents", p.token, `{"name":"X","memory":{"window":2,"summary":true,"summary_at":0.05}}`).problem(422, "invalid")
+	for _, want := range []string{"body.memory.window", "body.memory.summary_at"} {
+		if !strings.Contains(string(a.Body), want) {
+			t.Errorf("nothing about %s in %s", want, a.Body)
+		}
+	}
 }
 
 func TestAgentsMayNotCallEachOtherInACircleNorTooDeep(t *testing.T) {

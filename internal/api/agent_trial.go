@@ -19,6 +19,7 @@ type testAgentInput struct {
 	IDPath
 	Body struct {
 		Input     string         `json:"input" minLength:"1" maxLength:"1000000"`
+		Files     []string       `json:"files,omitempty" maxItems:"20" format:"uuid" doc:"Files of the workspace that the model sees: pictures, PDFs and texts"`
 		Variables map[string]any `json:"variables,omitempty"`
 		Stream    bool           `json:"stream,omitempty" doc:"Answer with server-sent events"`
 	}
@@ -106,7 +107,7 @@ func (s *Server) agentTrialRoutes() {
 }
 
 func (s *Server) testAgent(w http.ResponseWriter, r *http.Request, by access.Actor, in *testAgentInput) error {
-	trial := agent.TrialInput{Prompt: in.Body.Input, Variables: in.Body.Variables}
+	trial := agent.TrialInput{Prompt: in.Body.Input, Files: in.Body.Files, Variables: in.Body.Variables}
 	if in.Body.Stream {
 		return s.streamTrial(w, r, by, in.ID, trial)
 	}

@@ -52,7 +52,9 @@ type AgentPermissions struct {
 
 // AgentMemory says how much of a conversation an agent keeps in mind.
 type AgentMemory struct {
-	Window int `json:"window,omitempty" minimum:"0" maximum:"1000" doc:"Turns; 0: as many as fit"`
+	Window    int     `json:"window,omitempty" minimum:"0" maximum:"1000" doc:"Turns; 0: as many as fit"`
+	Summary   bool    `json:"summary,omitempty" doc:"Sum up older turns, in place of a window"`
+	SummaryAt float64 `json:"summary_at,omitempty" minimum:"0" maximum:"0.9" doc:"The share of the model's window at which they are; 0.7"`
 }
 
 // AgentLimits bound a run. 0, or left out, is the default or no limit.

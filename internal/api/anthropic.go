@@ -56,6 +56,7 @@ type anthropicBlock struct {
 		MediaType string `json:"media_type"`
 		Data      string `json:"data"`
 		URL       string `json:"url"`
+		FileID    string `json:"file_id"`
 	} `json:"source"`
 }
 
@@ -212,8 +213,10 @@ func (r *reading) anthropicImage(place string, b anthropicBlock) llm.Block {
 		return r.picture(place+".url", b.Source.URL)
 	case "base64":
 		return r.picture(place+".data", "data:"+b.Source.MediaType+";base64,"+b.Source.Data)
+	case "file":
+		return llm.Block{Type: llm.ImageBlock, FileID: b.Source.FileID}
 	}
-	r.find(place+".type", "unsupported_value", "one of base64 and url")
+	r.find(place+".type", "unsupported_value", "one of base64, url and file")
 	return llm.Block{Type: llm.ImageBlock}
 }
 
@@ -223,11 +226,13 @@ func (r *reading) anthropicDocument(place string, b anthropicBlock) llm.Block {
 		return r.document(place+".data", "data:"+b.Source.MediaType+";base64,"+b.Source.Data)
 	case "text":
 		return r.document(place+".data", "data:text/plain;base64,"+base64.StdEncoding.EncodeToString([]byte(b.Source.Data)))
+	case "file":
+		return llm.Block{Type: llm.DocumentBlock, FileID: b.Source.FileID}
 	case "url":
 		if strings.HasPrefix(b.Source.URL, "https://") {
 			return llm.Block{Type: llm.DocumentBlock, MediaType: "application/pdf", URL: b.Source.URL}
 		}
 	}
-	r.find(place+".type", "unsupported_value", "one of base64, text and url, with an address that begins with https://")
+	r.find(place+".type", "unsupported_value", "one of base64, text, file and url, with an address that begins with https://")
 	return llm.Block{Type: llm.DocumentBlock}
 }

@@ -320,3 +320,21 @@ func TestAnAgentAnswersAsAnthropicsModelsDo(t *testing.T) {
 	s.do("POST", "/v1/messages", "", `{}`, "X-Api-Key", "wrong").expect(401)
 	s.do("GET", "/agents", "", nil, "X-Api-Key", key).expect(401)
 }
+
+func TestFilesOfTheWorkspaceAreShownToModels(t *testing.T) {
+	s := open(t, options{})
+	w := s.team()
+	key := s.key(w.owner.token, w.id, `"execute"`)
+	id := s.agent(w.owner.token, w.id, `"name":"Sees","model":"demo/scripted"`)
+	notes := s.file(w.owner.token, w.id, "notes.txt", "some words")
+	s.do("POST", "/agents/"+id+"/test", w.editor.token, `{"input":"x","files":["`+notes+`"]}`).expect(200).expectAt("status", "completed").expectAt("steps.1.name", "files").expectAt("steps.1.output.0.path", "notes.txt")
+	ask := func(file string) string {
+		return `{"model":"agent/sees","max_tokens":10,"messages":[{"role":"user","content":[{"type":"text","text":"x"},` + file + `]}]}`
+	}
+	s.do("POST", completions, key, ask(`{"type":"file","file":{"file_id":"`+notes+`"}}`)).expect(200)
+	s.do("POST", "/v1/messages", key, ask(`{"type":"document","source":{"type":"file","file_id":"`+notes+`"}}`)).expect(200)
+	other := s.file(w.stranger.token, s.personal(w.stranger), "secret.txt", "not yours")
+	s.do("POST", completions, key, ask(`{"type":"file","file":{"file_id":"`+other+`"}}`)).expect(400).expectAt("error.code", "bad_file")
+	s.do("POST", "/agents/"+id+"/test", w.editor.token, `{"input":"x","files":["`+other+`"]}`).expect(200).expectAt("status", "failed").expectAt("error.code", "bad_file")
+	s.do("POST", "/agents/"+id+"/test", w.editor.token, `{"input":"x","files":["no"]}`).problem(422, "invalid")
+}

@@ -319,8 +319,8 @@ func (r *reading) openaiContent(place string, content json.RawMessage) []llm.Blo
 		case "image_url":
 			out = append(out, r.picture(at+".image_url.url", p.ImageURL.URL))
 		case "file":
-			if p.File.FileData == "" {
-				r.find(at+".file", "unsupported_value", "put the file into file_data, as a data URL")
+			if p.File.FileID != "" {
+				out = append(out, llm.Block{Type: llm.DocumentBlock, FileID: p.File.FileID})
 				continue
 			}
 			out = append(out, r.document(at+".file.file_data", p.File.FileData))

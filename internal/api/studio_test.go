@@ -80,12 +80,12 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 	s := &studio{t: t, db: db, bus: memory.New(opts.queue), mail: &mailbox{letters: map[string][]string{}}, clock: &clock{}, log: &lines{}, secrets: map[string]string{}}
 	quiet := slog.New(slog.DiscardHandler)
 	budgets := usage.NewService(store.NewUsage(db), s.bus, usage.Config{NewID: newID, Now: s.clock.now})
-	runner, saved := agents(db, budgets)
-	kinds := node.NewKinds(append(builtin.Kinds(builtin.Deps{Agent: runner}), gateKind(s))...)
 	s.folder, s.started = t.TempDir(), make(chan string, 100)
 	opts.files.NewID, opts.files.Now = newID, s.clock.now
 	opts.files.Arrived = func(_ context.Context, f file.File) error { s.started <- f.Path; return nil }
 	s.files = file.NewService(store.NewFiles(db), blob.NewDisk(s.folder), opts.files)
+	runner, saved := agents(db, budgets, s.files.Paths())
+	kinds := node.NewKinds(append(builtin.Kinds(builtin.Deps{Agent: runner}), gateKind(s))...)
 	runs := store.NewExecutions(db, nil, time.Now)
 	flows := store.NewWorkflows(db, kinds)
 	library := workflow.NewLibrary(flows, kinds, 0)

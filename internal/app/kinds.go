@@ -28,7 +28,7 @@ func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer, Memory: a.Memory, Databases: a.databases, Media: a.media})...)
 	sourced := a.connectMCP(web)
 	saved := store.NewAgents(a.db)
-	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Source: sourced, Ledger: a.usage})
+	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Source: sourced, Ledger: a.usage, Files: files, Blind: agentModels{a.Models}.blind})
 	a.Agents = agent.NewService(saved, runner, agent.Config{NewID: NewID})
 	return builtin.Deps{
 		HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer,

@@ -83,6 +83,15 @@ type agentModels struct{ registry *llm.Registry }
 // Model implements agent.Models.
 func (m agentModels) Model(names []string) (llm.Model, error) { return m.registry.Resolve(names...) }
 
+// blind returns those of the models that are known to read texts only.
+func (m agentModels) blind(names []string) []string {
+	chain, err := m.registry.Resolve(names...)
+	if err != nil {
+		return nil
+	}
+	return chain.Blind()
+}
+
 // ContextTokens implements agent.Models.
 func (m agentModels) ContextTokens(names []string) int {
 	chain, err := m.registry.Resolve(names...)

@@ -37,6 +37,26 @@ func (p *Paths) Open(ctx context.Context, workspaceID, name string) (*File, io.R
 	}
 }
 
+// About returns what is known of the file of an id. NotFound.
+func (p *Paths) About(ctx context.Context, workspaceID, id string) (name, contentType string, size int64, err error) {
+	f, err := p.s.store.Find(ctx, workspaceID, id)
+	return f.Path, f.ContentType, f.Size, err
+}
+
+// Content returns the content of the file of an id. NotFound; TooLarge.
+func (p *Paths) Content(ctx context.Context, workspaceID, id string) ([]byte, error) {
+	f, err := p.s.store.Find(ctx, workspaceID, id)
+	if err != nil {
+		return nil, err
+	}
+	found, r, err := p.s.open(ctx, &f)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return p.whole(found, r)
+}
+
 // Read returns a file's content. NotFound: there is none; TooLarge.
 func (p *Paths) Read(ctx context.Context, workspaceID, name string) (content []byte, err error) {
 	f, r, err := p.Open(ctx, workspaceID, name)
@@ -44,12 +64,16 @@ func (p *Paths) Read(ctx context.Context, workspaceID, name string) (content []b
 		return nil, err
 	}
 	defer r.Close()
+	return p.whole(f, r)
+}
+
+func (p *Paths) whole(f *File, r io.Reader) ([]byte, error) {
 	if f.Size > p.s.cfg.MaxWhole {
-		return nil, fault.New(fault.TooLarge, "%s is over %s: that is more than a run reads at once", shown(name), size(p.s.cfg.MaxWhole))
+		return nil, fault.New(fault.TooLarge, "%s is over %s: that is more than a run reads at once", shown(f.Path), size(p.s.cfg.MaxWhole))
 	}
-	content = make([]byte, f.Size)
+	content := make([]byte, f.Size)
 	if _, err := io.ReadFull(r, content); err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "the content of %s broke off", shown(name))
+		return nil, fault.Wrap(fault.Unavailable, err, "the content of %s broke off", shown(f.Path))
 	}
 	return content, nil
 }

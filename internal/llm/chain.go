@@ -19,6 +19,7 @@ type target struct {
 	info       ModelInfo
 	model      Model
 	configured bool
+	listed     bool // what its info says is known
 }
 
 func (t target) id() string { return t.provider + "/" + t.info.Name }
@@ -28,6 +29,17 @@ func (c *Chain) Names() []string {
 	var out []string
 	for _, t := range c.targets {
 		out = append(out, t.id())
+	}
+	return out
+}
+
+// Blind returns those of the models that are known to read texts only.
+func (c *Chain) Blind() []string {
+	var out []string
+	for _, t := range c.targets {
+		if t.listed && !t.info.Vision {
+			out = append(out, t.id())
+		}
 	}
 	return out
 }

@@ -49,6 +49,7 @@ type Block struct {
 	MediaType string          `json:"media_type,omitempty"`
 	Data      []byte          `json:"data,omitempty"`
 	URL       string          `json:"url,omitempty"`
+	FileID    string          `json:"file_id,omitempty"` // of a workspace's file; whoever asks a model puts its Data in
 	ID        string          `json:"id,omitempty"`
 	Name      string          `json:"name,omitempty"`
 	Arguments json.RawMessage `json:"arguments,omitempty"`

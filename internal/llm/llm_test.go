@@ -57,6 +57,17 @@ func studio() (*llm.Registry, *provider, *provider) {
 	return llm.NewRegistry(llm.Config{Aliases: map[string]string{"fast": "anthropic/sonnet", "loop": "loop"}}, b, a, demo), a, b
 }
 
+func TestModelsThatAreKnownToReadTextsOnlyAreNamed(t *testing.T) {
+	p := &provider{name: "p", configured: true, models: []llm.ModelInfo{{Name: "sees", Vision: true}, {Name: "blind"}}}
+	c, err := llm.NewRegistry(llm.Config{}, p).Resolve("p/sees", "p/blind", "p/unlisted")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(c.Blind(), " "); got != "p/blind" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestNamesFindTheirModels(t *testing.T) {
 	r, _, _ := studio()
 	for name, want := range map[string]string{

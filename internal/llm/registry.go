@@ -137,7 +137,7 @@ func (r *Registry) find(name string) (target, error) {
 	for _, p := range r.providers {
 		for _, info := range p.Models() {
 			if info.Name == name && (found == nil || !found.configured && p.Configured()) {
-				found = &target{provider: p.Name(), info: info, model: r.models[p.Name()], configured: p.Configured()}
+				found = &target{provider: p.Name(), info: info, model: r.models[p.Name()], configured: p.Configured(), listed: true}
 			}
 		}
 	}
@@ -156,7 +156,7 @@ func (r *Registry) named(provider, name string, m Model) (target, error) {
 	demo := false
 	for _, info := range p.Models() {
 		if info.Name == name {
-			t.info = info
+			t.info, t.listed = info, true
 			return t, nil
 		}
 		demo = demo || info.Demo

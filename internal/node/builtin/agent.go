@@ -28,6 +28,7 @@ type agentConfig struct {
 	SystemPrompt string           `json:"system_prompt,omitempty" jsonschema:"title=System prompt" jsonschema_extras:"widget=textarea"`
 	Prompt       string           `json:"prompt" jsonschema:"required,title=Prompt,minLength=1" jsonschema_extras:"widget=textarea"`
 	Images       []string         `json:"images,omitempty" jsonschema:"title=Images,maxItems=20" jsonschema_description:"Addresses of images the model sees."`
+	Files        []string         `json:"files,omitempty" jsonschema:"title=Files,maxItems=20" jsonschema_description:"Ids of files of the workspace that the model sees: pictures, PDFs and texts."`
 	Tools        []string         `json:"tools,omitempty" jsonschema:"title=Tools,maxItems=50" jsonschema_extras:"widget=tools"`
 	SubAgents    []string         `json:"sub_agents,omitempty" jsonschema:"title=Agents it gives tasks to,maxItems=20" jsonschema_description:"Ids of saved agents. Each is a tool, and works within this agent's limits and permissions." jsonschema_extras:"widget=agents,agent=true"`
 	Handoffs     []string         `json:"handoffs,omitempty" jsonschema:"title=Agents it may hand over to,maxItems=20" jsonschema_description:"Ids of saved agents that may take the conversation over." jsonschema_extras:"widget=agents,agent=true"`
@@ -55,7 +56,9 @@ type agentPermissions struct {
 }
 
 type agentMemory struct {
-	Window int `json:"window,omitempty" jsonschema:"title=Turns remembered,minimum=1,maximum=1000"`
+	Window    int     `json:"window,omitempty" jsonschema:"title=Turns remembered,minimum=1,maximum=1000"`
+	Summary   bool    `json:"summary,omitempty" jsonschema:"title=Sum up older turns" jsonschema_description:"A running summary stands for older turns when the conversation passes a share of the model's window."`
+	SummaryAt float64 `json:"summary_at,omitempty" jsonschema:"title=At this share of the window,minimum=0.1,maximum=0.9,default=0.7"`
 }
 
 // modelNames is one name or a list of them.
@@ -80,19 +83,23 @@ func (modelNames) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string", MinLength: &one}, {Type: "array", Items: &jsonschema.Schema{Type: "string", MinLength: &one}, MinItems: &one}}}
 }
 
-// Check finds schemas that cannot be used.
+// Check finds schemas that cannot be used, and settings that exclude each other.
 func (c agentConfig) Check() []fault.Detail {
+	var found []fault.Detail
+	if c.Memory.Summary && c.Memory.Window != 0 {
+		found = append(found, fault.Detail{Location: "memory.window", Code: "not_both", Message: "turns are forgotten (window) or summed up (summary): leave one out"})
+	}
 	if c.OutputSchema == nil {
-		return nil
+		return found
 	}
 	text, err := json.Marshal(c.OutputSchema)
 	if err == nil {
 		_, err = schema.Compile(text)
 	}
 	if err != nil {
-		return []fault.Detail{{Location: "output_schema", Code: "bad_schema", Message: fmt.Sprintf("this is no JSON Schema: %s", err)}}
+		found = append(found, fault.Detail{Location: "output_schema", Code: "bad_schema", Message: fmt.Sprintf("this is no JSON Schema: %s", err)})
 	}
-	return nil
+	return found
 }
 
 func agentKind(runner Agent) node.Type {
@@ -141,7 +148,7 @@ func (c agentConfig) settings() (agent.Settings, error) {
 		Limits: agent.Limits{MaxSteps: c.Limits.MaxSteps, MaxTokens: c.Limits.MaxTokens, MaxCost: int64(math.Round(c.Limits.MaxCostUSD * 1e6)),
 			Timeout: time.Duration(c.Limits.TimeoutSeconds * float64(time.Second))},
 		Permissions: agent.Permissions{Mode: agent.Mode(c.Permissions.Mode), Allow: c.Permissions.Allow, Deny: c.Permissions.Deny, Ask: c.Permissions.Ask},
-		Window:      c.Memory.Window}
+		Window:      c.Memory.Window, Summary: c.Memory.Summary, SummaryAt: c.Memory.SummaryAt}
 	var err error
 	if c.OutputSchema != nil {
 		if s.OutputSchema, err = json.Marshal(c.OutputSchema); err != nil {
@@ -159,7 +166,7 @@ func (c agentConfig) blocks() []llm.Block {
 	for _, address := range c.Images {
 		blocks = append(blocks, llm.Block{Type: llm.ImageBlock, URL: address})
 	}
-	return append(blocks, llm.Block{Type: llm.TextBlock, Text: c.Prompt})
+	return append(blocks, agent.Showing(c.Files, c.Prompt)...)
 }
 
 func answerOf(out *agent.Output) map[string]any {

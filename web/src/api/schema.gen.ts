@@ -1742,6 +1742,13 @@ export interface components {
             timeout_seconds?: number;
         };
         AgentMemory: {
+            /** @description Sum up older turns, in place of a window */
+            summary?: boolean;
+            /**
+             * Format: double
+             * @description The share of the model's window at which they are; 0.7
+             */
+            summary_at?: number;
             /**
              * Format: int64
              * @description Turns; 0: as many as fit
@@ -3485,6 +3492,8 @@ export interface components {
             tokens: components["schemas"]["TokenCount"];
         };
         TestAgentInputBody: {
+            /** @description Files of the workspace that the model sees: pictures, PDFs and texts */
+            files?: string[] | null;
             input: string;
             /** @description Answer with server-sent events */
             stream?: boolean;
