@@ -31,7 +31,7 @@ func mayImport() map[string]string {
 		"event":     "",
 		"node":      "fault jsonvalue schema",
 		"llm":       "fault usage",
-		"tool":      "fault schema node usage",
+		"tool":      "fault access schema node usage",
 		"expr":      "fault",
 		"workspace": "fault access",
 		"account":   "fault access",
@@ -79,7 +79,7 @@ func mayImport() map[string]string {
 		"llm/openai":     "fault llm",
 		"llm/scripted":   "fault llm schema",
 		"node/builtin":   "fault node llm tool usage schema schedule signature agent file demo outbound sandbox websearch webread",
-		"tool/builtin":   "fault node tool llm schema file memory database demo media outbound sandbox websearch webread",
+		"tool/builtin":   "fault access node tool llm schema file memory database demo media outbound sandbox websearch webread",
 
 		"config": "fault",
 		"app":    "*",

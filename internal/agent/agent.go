@@ -94,6 +94,9 @@ type Output struct {
 	// Asks, when there are any, is all there is: people are to be asked before
 	// the run goes on. Run it again when one of them is answered.
 	Asks []node.Ask
+	// Child, when it is set, is all there is: the workflow is run before the run
+	// goes on. Run it again when that has ended.
+	Child *node.ChildStart
 }
 
 // Runner runs agents. It is safe for concurrent use.
@@ -145,7 +148,7 @@ func (r *Runner) Run(ctx context.Context, c node.Call, s Settings, prompt []llm.
 		return nil, err
 	}
 	begin := start{call: c, past: past, settings: s, messages: []llm.Message{{Role: llm.User, Content: prompt}}}
-	return r.work(ctx, begin)
+	return parked(r.work(ctx, begin))
 }
 
 // start is how a run begins: that of a node's own agent, or of one that was

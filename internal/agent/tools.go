@@ -98,13 +98,23 @@ func (r *run) callAll(ctx context.Context, turn int, calls []llm.Block, refusals
 		})
 	}
 	all.Wait()
+	var next *calling
 	for _, err := range errs {
 		var waits *asking
-		if errors.As(err, &waits) {
+		var child *calling
+		switch {
+		case errors.As(err, &waits):
 			r.asks = append(r.asks, waits.asks...)
-		} else if err != nil {
+		case errors.As(err, &child):
+			if next == nil { // the others have their turn when this one has ended
+				next = child
+			}
+		case err != nil:
 			return nil, err
 		}
+	}
+	if next != nil && len(r.asks) == 0 {
+		return nil, next
 	}
 	return results, nil
 }
@@ -130,6 +140,9 @@ func (r *run) one(ctx context.Context, name string, c llm.Block, refusal string)
 			return node.StepResult{}, err
 		}
 		defer cancel()
+		if o, answered, err := r.viaWorkflow(ctx, name, c); answered || err != nil {
+			return node.StepResult{Output: o, Failed: o.Failed}, err
+		}
 		o, usage := r.do(ctx, r.call.Key+"/"+name, c)
 		if err := ctx.Err(); err != nil {
 			return node.StepResult{}, context.Cause(ctx)

@@ -25,7 +25,7 @@ func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 	search, read := websearch.New(web, a.cfg.JinaSearchURL, key), webread.New(web, a.cfg.JinaReaderURL, key)
 	files := a.Files.Paths()
 	a.Memory = memory.NewService(store.NewMemories(a.db), memory.Config{NewID: NewID})
-	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer, Memory: a.Memory, Databases: a.databases, Media: a.media})...)
+	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer, Memory: a.Memory, Databases: a.databases, Media: a.media, Workflows: callable{a}})...)
 	sourced := a.connectMCP(web)
 	saved := store.NewAgents(a.db)
 	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Source: sourced, Ledger: a.usage, Files: files, Blind: agentModels{a.Models}.blind})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"agentstudio/internal/execution"
+	"agentstudio/internal/fault"
 	"agentstudio/internal/node"
 	"agentstudio/internal/store"
 	"agentstudio/internal/store/storetest"
@@ -91,4 +92,72 @@ connections: [{source: start, target: each}]
 			s.expectStatus(s.wait(child), execution.Cancelled)
 		}
 	})
+}
+
+// What a node was told of its child is lost when the process dies before the
+// node has used it. Asking for the child again finds the one that has ended.
+func TestANamedChildRunsOnceThroughACrash(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		p := newProbes()
+		told, gate := make(chan struct{}, 4), make(chan struct{})
+		p.on("ask", func(ctx context.Context, c node.Call, _ probeConfig) (node.Result, error) {
+			if c.Resume == nil {
+				return node.Result{Child: &node.ChildStart{Name: "one", WorkflowID: "count", Wait: true}}, nil
+			}
+			if c.Resume.Name != "one" {
+				t.Errorf("resumed with %+v", c.Resume)
+			}
+			told <- struct{}{}
+			select {
+			case <-gate:
+				return node.Output("", c.Resume.Data), c.Resume.Err
+			case <-ctx.Done():
+				return node.Result{}, ctx.Err()
+			}
+		})
+		s := start(t, db, p, nil)
+		s.define(`
+name: count
+nodes: [{id: start, kind: workflow-trigger}, {id: work, kind: probe, config: {value: 7}}]
+connections: [{source: start, target: work}]
+`)
+		x := s.create(s.define(`
+name: asks
+nodes: [{id: start, kind: manual-trigger}, {id: ask, kind: probe}]
+connections: [{source: start, target: ask}]
+`), nil)
+		<-told
+		s.stop()
+		s = start(t, db, p, s.programs)
+		<-told
+		close(gate)
+		done := s.wait(x.ID)
+		s.expectStatus(done, execution.Completed)
+		expectJSON(t, done.Output, `7`)
+		if n := p.count("work"); n != 1 {
+			t.Errorf("the child ran %d times", n)
+		}
+	})
+}
+
+func TestANodeIsToldWhyItsNamedChildDoesNotStart(t *testing.T) {
+	p := newProbes()
+	p.on("ask", func(_ context.Context, c node.Call, _ probeConfig) (node.Result, error) {
+		if c.Resume == nil {
+			return node.Result{Child: &node.ChildStart{Name: "one", WorkflowID: "asks", Wait: true}}, nil
+		}
+		if c.Resume.Err == nil {
+			return node.Output("", c.Resume.Data), nil
+		}
+		return node.Output("", fault.Message(c.Resume.Err)), nil
+	})
+	s := start(t, storetest.SQLite(t), p, nil)
+	s.define(`
+name: asks
+nodes: [{id: start, kind: workflow-trigger}, {id: ask, kind: probe}]
+connections: [{source: start, target: ask}]
+`)
+	done := s.wait(s.create("asks", nil).ID) // which calls itself, as deep as it may
+	s.expectStatus(done, execution.Completed)
+	expectJSON(t, done.Output, `"workflows call each other more than 10 deep"`)
 }

@@ -204,10 +204,22 @@ func (r *run) closeRounds(l *loop) {
 	l.ended = true
 }
 
-// beginChild starts another workflow for a node.
-func (r *run) beginChild(t task, c *node.ChildStart) {
+// beginChild starts another workflow for a node, or waits for the one that an
+// earlier life of it has started under the same name.
+func (r *run) beginChild(v *visit, c *node.ChildStart) {
+	t := v.task
+	known, err := r.knownChild(v, c)
+	if err != nil {
+		r.broken = err
+		return
+	}
+	if known != "" && c.Wait {
+		r.awaitChild(t, known, c.Name)
+		r.unseen = true // it may be over
+		return
+	}
 	if r.x.Depth+1 > r.engine.cfg.MaxDepth {
-		r.settleFailure(t, fault.New(fault.Conflict, "workflows call each other more than %d deep", r.engine.cfg.MaxDepth).WithCode("too_deep"))
+		r.refuseChild(t, c, fault.New(fault.Conflict, "workflows call each other more than %d deep", r.engine.cfg.MaxDepth).WithCode("too_deep"))
 		return
 	}
 	child, err := r.newChild(t, c)
@@ -215,23 +227,64 @@ func (r *run) beginChild(t task, c *node.ChildStart) {
 		r.broken = err
 		return
 	}
+	if err != nil && c.Name != "" {
+		r.refuseChild(t, c, err)
+		return
+	}
 	if err != nil {
 		r.failed(t, &r.program.Steps[t.step], err)
 		return
 	}
 	r.batch.children = append(r.batch.children, *child)
-	n := t.state()
 	if !c.Wait {
 		out, _ := r.keep(map[string]any{"execution_id": child.ID})
 		r.complete(t, out, nil, "")
 		return
 	}
-	n.run.Status = execution.NodeWaiting
-	n.run.Wait = &execution.Wait{Reason: waitChild, Child: child.ID}
-	r.waiting[t] = n.run.Wait.Until
 	r.unseen = r.unseen || child.Place != nil // it may be over before it began
+	r.awaitChild(t, child.ID, c.Name)
+}
+
+func (r *run) awaitChild(t task, id, name string) {
+	n := t.state()
+	n.run.Status = execution.NodeWaiting
+	n.run.Wait = &execution.Wait{Reason: waitChild, Child: id, Name: name}
+	r.waiting[t] = n.run.Wait.Until
 	r.heard = r.now()
 	r.record(n, "")
+}
+
+// refuseChild tells a node that knows its children by name why one does not
+// start; any other node fails.
+func (r *run) refuseChild(t task, c *node.ChildStart, err error) {
+	if c.Name == "" {
+		r.settleFailure(t, err)
+		return
+	}
+	t.state().resume = &resume{Resume: node.Resume{Reason: waitChild, Name: c.Name, Err: err}}
+	r.ready = append(r.ready, t)
+}
+
+// childID is the id of a node's child: made of its name, where it has one.
+func (r *run) childID(t task, c *node.ChildStart) string {
+	if c.Name == "" {
+		return r.engine.cfg.NewID()
+	}
+	return nodeRunID(r.uid, t.state().run.NodeID+"\x00"+c.Name, t.frame.iteration)
+}
+
+// knownChild returns the child that an earlier life of the node has started
+// under the name; "" for none.
+func (r *run) knownChild(v *visit, c *node.ChildStart) (string, error) {
+	if c.Name == "" || !r.mayKnow(v) {
+		return "", nil
+	}
+	id := r.childID(v.task, c)
+	_, err := r.engine.journal.Child(r.ctx, r.x.WorkspaceID, id)
+	if fault.Is(err, fault.NotFound) {
+		return "", nil
+	}
+	return id, err
 }
 
 func (r *run) newChild(t task, c *node.ChildStart) (*execution.New, error) {
@@ -252,7 +305,7 @@ func (r *run) newChild(t task, c *node.ChildStart) (*execution.New, error) {
 		return nil, err
 	}
 	x := &execution.New{}
-	x.Execution = execution.Execution{ID: r.engine.cfg.NewID(), WorkspaceID: r.x.WorkspaceID, WorkflowID: c.WorkflowID, WorkflowName: p.Definition.Name,
+	x.Execution = execution.Execution{ID: r.childID(t, c), WorkspaceID: r.x.WorkspaceID, WorkflowID: c.WorkflowID, WorkflowName: p.Definition.Name,
 		WorkflowVersion: version, UserID: r.x.UserID, APIKeyID: r.x.APIKeyID, Status: execution.Pending, TriggerType: "workflow", StartNode: start.Node.ID,
 		Priority: r.x.Priority, TotalNodes: len(p.Steps), ParentID: r.x.ID, ParentNode: r.program.Steps[t.step].Node.ID,
 		ParentIteration: t.frame.iteration, Depth: r.x.Depth + 1, CreatedAt: r.now(), Epoch: 1, Worker: r.engine.cfg.Worker}
@@ -290,7 +343,9 @@ func (r *run) lookAtChildren(ctx context.Context) error {
 			return err
 		}
 		delete(r.waiting, t)
-		t.state().resume = &resume{Resume: childOutcome(x, err)}
+		outcome := childOutcome(x, err)
+		outcome.Name = t.state().run.Wait.Name
+		t.state().resume = &resume{Resume: outcome}
 		r.ready = append(r.ready, t)
 		r.heard = r.now()
 	}

@@ -252,7 +252,7 @@ func (r *run) settle(v *visit, result node.Result, err error) {
 	case result.Each != nil:
 		r.beginLoop(t, result.Each)
 	case result.Child != nil:
-		r.beginChild(t, result.Child)
+		r.beginChild(v, result.Child)
 	default:
 		if result.Respond != nil {
 			r.respond(result.Respond)

@@ -208,6 +208,7 @@ type Wait struct {
 	Reason string    `json:"reason"` // timer, retry, child, loop, split, or the kind of what it asks for
 	Until  time.Time `json:"until,omitzero"`
 	Child  string    `json:"child,omitempty"`
+	Name   string    `json:"name,omitempty"`   // of the child, when its node has given it one
 	Asks   []string  `json:"asks,omitempty"`   // the names of what it has asked for
 	Shares *Shares   `json:"shares,omitempty"` // how far its split is
 }

@@ -261,6 +261,7 @@ type Arrival struct {
 // Resume tells a node that had parked itself why it goes on.
 type Resume struct {
 	Reason string // timer, answer, child
+	Name   string // of the child, when it has one
 	Data   any    // the child's output
 	Err    error  // the child's failure
 }

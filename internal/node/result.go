@@ -42,6 +42,11 @@ type Iteration struct {
 
 // ChildStart starts another workflow.
 type ChildStart struct {
+	// Name, when set, is what the node knows this child by: Resume says it back,
+	// and a node that starts one of the same name again, having been cut off in
+	// between, finds the first. What keeps it from starting is told to the node
+	// then, with Resume.Err.
+	Name       string `json:",omitempty"`
 	WorkflowID string
 	Input      any
 	Wait       bool // false: go on at once with {execution_id}

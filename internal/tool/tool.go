@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"agentstudio/internal/access"
 	"agentstudio/internal/fault"
 	"agentstudio/internal/node"
 	"agentstudio/internal/schema"
@@ -33,6 +34,8 @@ type Call struct {
 	AgentID     string   // of the saved agent that calls; may be empty
 	Above       []string // ids of the agents that called it, the outermost first
 	APIKeyID    string   // of the key that started it; empty for people and triggers
+	// By is who calls by hand; nil within executions and trials of agents.
+	By *access.Actor
 	// Key is stable over repetitions of this very call; offer it outside as
 	// Idempotency-Key. Empty outside of executions.
 	Key  string
@@ -67,6 +70,10 @@ type Tool struct {
 	// Configured reports whether it can be used here; nil means always.
 	Configured func() bool
 	Run        func(ctx context.Context, call Call) (Result, error)
+	// Child, when not nil, says within executions which workflow is run for the
+	// call: whoever calls parks until it has ended, and its output is the result.
+	// false: Run answers.
+	Child func(ctx context.Context, call Call) (start node.ChildStart, runs bool, err error)
 }
 
 // Define makes a tool from its spec and a handler whose arguments are the

@@ -84,7 +84,7 @@ func (s *Service) Use(ctx context.Context, by access.Actor, workspaceID, name st
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.ToolTime, fault.New(fault.Timeout, "the tool %s took longer than %s", name, s.cfg.ToolTime))
 	defer cancel()
 	began := s.cfg.Now()
-	result, err := tool.Use(ctx, t, tool.Call{WorkspaceID: workspaceID, UserID: by.UserID, APIKeyID: by.APIKeyID, Args: args}, s.ledger, s.cfg.Now)
+	result, err := tool.Use(ctx, t, tool.Call{WorkspaceID: workspaceID, UserID: by.UserID, APIKeyID: by.APIKeyID, By: &by, Args: args}, s.ledger, s.cfg.Now)
 	if err != nil {
 		return nil, err
 	}

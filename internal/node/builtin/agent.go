@@ -139,6 +139,9 @@ config:
 		if len(out.Asks) > 0 {
 			return node.Await(out.Asks...), nil
 		}
+		if out.Child != nil {
+			return node.Result{Child: out.Child}, nil
+		}
 		return node.Output("", answerOf(out)), nil
 	})
 }

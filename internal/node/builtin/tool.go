@@ -121,6 +121,16 @@ type toolCall struct {
 // cut off, and nobody knows how far it came.
 func (c toolCall) once(ctx context.Context) (node.Result, error) {
 	name := fmt.Sprintf("call-%d", c.Attempt)
+	if ended := c.Resume; ended != nil && ended.Name == name {
+		return c.ended(ctx, ended)
+	}
+	if c.tool.Child != nil {
+		start, runs, err := c.tool.Child(ctx, c.with())
+		if runs || err != nil {
+			start.Name, start.Wait = name, true
+			return node.Result{Child: &start}, err
+		}
+	}
 	if c.tool.Effect {
 		parked, err := c.begin(ctx, name)
 		if parked.Park != nil || err != nil {
@@ -129,8 +139,7 @@ func (c toolCall) once(ctx context.Context) (node.Result, error) {
 	}
 	var spent node.Usage
 	recorded, err := c.Step(ctx, node.Step{Name: name, Kind: "tool", Title: c.tool.Name, Input: c.args}, func(ctx context.Context) (node.StepResult, error) {
-		out, err := tool.Use(ctx, c.tool, tool.Call{WorkspaceID: c.WorkspaceID, UserID: c.UserID, APIKeyID: c.APIKeyID, WorkflowID: c.WorkflowID, ExecutionID: c.ExecutionID, NodeID: c.NodeID,
-			Key: c.Key, Args: c.args, Progress: func(message string) { c.Delta(node.Delta{Kind: "tool_progress", Text: message}) }}, c.ledger, c.now)
+		out, err := tool.Use(ctx, c.tool, c.with(), c.ledger, c.now)
 		if spent = out.Usage; err != nil {
 			return node.StepResult{}, inWords(err)
 		}
@@ -147,6 +156,21 @@ func (c toolCall) once(ctx context.Context) (node.Result, error) {
 		return node.Result{}, fmt.Errorf("read the recorded result of %s: %w", c.tool.Name, err)
 	}
 	return node.Output("", value), nil // the step has its usage
+}
+
+func (c toolCall) with() tool.Call {
+	return tool.Call{WorkspaceID: c.WorkspaceID, UserID: c.UserID, APIKeyID: c.APIKeyID, WorkflowID: c.WorkflowID, ExecutionID: c.ExecutionID, NodeID: c.NodeID,
+		Key: c.Key, Args: c.args, Progress: func(message string) { c.Delta(node.Delta{Kind: "tool_progress", Text: message}) }}
+}
+
+// ended answers with what came of the workflow that was run for the call.
+func (c toolCall) ended(ctx context.Context, with *node.Resume) (node.Result, error) {
+	t := c.tool
+	t.Run = func(context.Context, tool.Call) (tool.Result, error) {
+		return tool.Result{Value: with.Data}, with.Err
+	}
+	out, err := tool.Use(ctx, t, c.with(), c.ledger, c.now)
+	return node.Output("", out.Value), err
 }
 
 // begin notes that the call is made now, unless an earlier life has noted that

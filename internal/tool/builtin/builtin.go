@@ -27,6 +27,7 @@ type Deps struct {
 
 	Databases Databases
 	Media     Media
+	Workflows Workflows
 }
 
 // Requester makes guarded HTTP requests.
@@ -79,6 +80,7 @@ func Tools(deps Deps) []tool.Tool {
 		memorySave(deps.Memory),
 		memorySearch(deps.Memory),
 		sendEmail(deps.Mail),
+		runWorkflow(deps.Workflows),
 		currentTime(deps.Now),
 		calculator(),
 	}
