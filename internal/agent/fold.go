@@ -118,7 +118,7 @@ func (r *run) sumUp(ctx context.Context, parts [][]llm.Message) (folded, node.Us
 	if err := r.take(); err != nil {
 		return none, node.Usage{}, err
 	}
-	response, err := r.model.Generate(ctx, llm.Request{System: foldInstructions, Messages: []llm.Message{llm.Text(llm.User, r.told(parts))}, MaxTokens: summaryTokens, Caller: r.caller()}, nil)
+	response, err := r.model.Generate(ctx, llm.Request{System: foldInstructions, Messages: []llm.Message{llm.Text(llm.User, r.foldable(parts))}, MaxTokens: summaryTokens, Caller: r.caller()}, nil)
 	if err != nil {
 		r.spend(-1, node.Usage{})
 		if cause := context.Cause(ctx); cause != nil && fault.As(cause) != nil {
@@ -137,9 +137,9 @@ func (r *run) sumUp(ctx context.Context, parts [][]llm.Message) (folded, node.Us
 	return folded{Summary: text, Turns: len(parts)}, u, nil
 }
 
-// told is what a summary is made of: the task, the summary before, and the
+// foldable is what a summary is made of: the task, the summary before, and the
 // turns as words, each as long as fits.
-func (r *run) told(parts [][]llm.Message) string {
+func (r *run) foldable(parts [][]llm.Message) string {
 	said := transcript(slices.Concat(parts...))
 	const least = 200
 	room := r.runner.models.ContextTokens(r.settings.Models) - summaryTokens - tokens(len(foldInstructions)+len(r.summary))

@@ -2385,6 +2385,7 @@ export interface components {
         "execution.Wait": {
             asks?: string[] | null;
             child?: string;
+            name?: string;
             reason: string;
             shares?: components["schemas"]["execution.Shares"];
             /** Format: date-time */
