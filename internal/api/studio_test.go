@@ -110,7 +110,7 @@ func openOn(t testing.TB, db *store.DB, opts options) *studio {
 		Accounts:    accounts,
 		Workspaces:  workspace.NewService(store.NewWorkspaces(db), s.mail, workspace.Config{PublicURL: "http://studio.test", Now: s.clock.now}),
 		Workflows:   workflows,
-		MCP:         mcpserver.New(workflows, executions, s.bus, mcpserver.Config{Version: "test", NewID: newID}),
+		MCP:         mcpserver.New(workflows, executions, s.bus, store.NewIdempotency(db), mcpserver.Config{Version: "test", NewID: newID}),
 		Budgets:     budgets,
 		MCPServers:  mcp.NewService(store.NewMCPServers(db), s.mcpPool(db, opts), mcp.Config{NewID: newID, Now: s.clock.now}),
 		Agents:      talks,

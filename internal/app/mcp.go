@@ -19,5 +19,5 @@ func (a *App) connectMCP(web *outbound.Client) *mcp.Source {
 
 // mcpServer is the studio as an MCP server.
 func (a *App) mcpServer() *server.Handler {
-	return server.New(a.Workflows, a.Executions, a.Bus, server.Config{Version: a.opts.Version, NewID: NewID, MaxBody: int64(a.cfg.MaxBodyMiB) << 20, Log: a.opts.Log})
+	return server.New(a.Workflows, a.Executions, a.Bus, store.NewIdempotency(a.db), server.Config{Version: a.opts.Version, NewID: NewID, MaxBody: int64(a.cfg.MaxBodyMiB) << 20, Log: a.opts.Log})
 }

@@ -15,6 +15,7 @@ import (
 	"agentstudio/internal/access"
 	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
+	"agentstudio/internal/fault"
 	"agentstudio/internal/workflow"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -40,6 +41,14 @@ type Bus interface {
 	Subscribe(rooms ...string) event.Subscription
 }
 
+// Shelf keeps which execution answers which request, for every process of the
+// studio.
+type Shelf interface {
+	Keep(ctx context.Context, owner, key string, text []byte, until time.Time) error
+	// Kept returns what was kept. NotFound: nothing is.
+	Kept(ctx context.Context, owner, key string, now time.Time) ([]byte, error)
+}
+
 // Config adjusts a Handler. NewID must be set.
 type Config struct {
 	Version string // of the studio
@@ -57,12 +66,13 @@ type Handler struct {
 	workflows  Workflows
 	executions Executions
 	bus        Bus
+	shelf      Shelf
 	cfg        Config
 	http       http.Handler
 }
 
 // New returns the handler.
-func New(workflows Workflows, executions Executions, bus Bus, cfg Config) *Handler {
+func New(workflows Workflows, executions Executions, bus Bus, shelf Shelf, cfg Config) *Handler {
 	if cfg.Longest <= 0 {
 		cfg.Longest = 30 * time.Minute
 	}
@@ -72,7 +82,7 @@ func New(workflows Workflows, executions Executions, bus Bus, cfg Config) *Handl
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Handler{workflows: workflows, executions: executions, bus: bus, cfg: cfg}
+	h := &Handler{workflows: workflows, executions: executions, bus: bus, shelf: shelf, cfg: cfg}
 	h.http = sdk.NewStreamableHTTPHandler(h.server, &sdk.StreamableHTTPOptions{
 		Stateless: true, MaxRequestBodyBytes: cfg.MaxBody,
 		DisableLocalhostProtection: true, // callers show a bearer token, which no page of another site has
@@ -81,7 +91,7 @@ func New(workflows Workflows, executions Executions, bus Bus, cfg Config) *Handl
 }
 
 // sessionHeader names the session of a client. It is ours to tell apart the
-// requests that are cancelled, and kept nowhere.
+// requests that are cancelled.
 const sessionHeader = "Mcp-Session-Id"
 
 // maxSession bounds what a client may send as one.
@@ -135,13 +145,39 @@ func (h *Handler) ServeMCP(w http.ResponseWriter, r *http.Request, by access.Act
 	h.http.ServeHTTP(w, r)
 }
 
-// cancelled tells whichever process waits for the request.
+// cancelTime bounds how long a cancellation may take. The client waits for no
+// answer to it, and may be gone.
+const cancelTime = 10 * time.Second
+
+// cancelled ends the execution of a request, and tells whichever process waits
+// for it: one that is gone, or that does not hear of it, must not keep it going.
 func (h *Handler) cancelled(ctx context.Context, c *call, request json.RawMessage) {
 	if c.session == "" || len(request) == 0 || len(request) > maxSession {
 		return
 	}
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), cancelTime)
+	defer done()
+	id, err := h.shelf.Kept(ctx, owner(c), requestKey(c, request), time.Now())
+	if err == nil {
+		_, err = h.executions.Cancel(ctx, c.by, string(id))
+	}
+	if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Conflict) { // it has not begun, or is over
+		h.cfg.Log.ErrorContext(ctx, "mcp cancellation failed", "execution_id", string(id), "error", err)
+	}
 	h.bus.Publish(ctx, event.Event{Room: event.MCPRoom(c.by.UserID, c.session), Type: event.MCPCancelled, Name: "cancelled", At: time.Now(), Data: request})
 }
+
+// keep puts down which execution answers a request.
+func (h *Handler) keep(ctx context.Context, c *call, executionID string) error {
+	if c.session == "" || len(c.id) > maxSession {
+		return nil // it cannot be cancelled
+	}
+	return h.shelf.Keep(ctx, owner(c), requestKey(c, c.id), []byte(executionID), time.Now().Add(h.cfg.Longest))
+}
+
+func owner(c *call) string { return "mcp:" + c.by.UserID }
+
+func requestKey(c *call, request json.RawMessage) string { return c.session + ":" + string(request) }
 
 // server is what one request sees: no more of the studio than it asks for.
 func (h *Handler) server(r *http.Request) *sdk.Server {

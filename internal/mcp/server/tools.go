@@ -87,6 +87,9 @@ func (h *Handler) runs(c *call, o workflow.Offer, wraps bool) sdk.ToolHandler {
 		if key, _ := req.Params.Meta["agentstudio/idempotency-key"].(string); key != "" {
 			in.IdempotencyKey = "mcp:" + key
 		}
+		if err := h.keep(ctx, c, in.ID); err != nil {
+			return nil, h.refusal(ctx, err)
+		}
 		w := h.watch(ctx, c, in.ID, req)
 		x, err := h.executions.Run(w.ctx, c.by, in, false, h.cfg.Longest)
 		if w.stop(c.ctx.Err() != nil && !fault.Is(context.Cause(c.ctx), fault.Unavailable)) {
