@@ -26,8 +26,10 @@ func Freed(before, d *Definition, kinds *node.Kinds) []fault.Detail {
 		if !ok {
 			continue
 		}
-		was, old := known[n.ID]
-		if why := frees(t, n.Config); why != "" && !(old && was.Kind == n.Kind && sameJSON(was.Config, n.Config)) {
+		if was, old := known[n.ID]; old && was.Kind == n.Kind && sameJSON(was.Config, n.Config) {
+			continue
+		}
+		if why := frees(t, n.Config); why != "" {
 			found = append(found, fault.Detail{Location: fmt.Sprintf("body.nodes[%d].config", i), Code: "needs_admin", Message: "the node " + n.ID + " " + why})
 		}
 	}
