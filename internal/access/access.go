@@ -20,6 +20,7 @@ const (
 	ManageMembers   Permission = "manage_members"    // invite, remove, change roles, settings, budgets
 	ReadActivity    Permission = "read_activity"     // see everybody's activity
 	ReadOwnActivity Permission = "read_own_activity" // see one's own activity
+	Bypass          Permission = "bypass"            // let agents use risky tools without anybody's consent; never by API key
 	OwnWorkspace    Permission = "own_workspace"     // delete or transfer the workspace
 )
 
@@ -55,7 +56,7 @@ func (r Role) Holds(p Permission) bool {
 		return r == Owner || r == Admin || r == Editor || r == Viewer
 	case Write, Execute, UseTools, UseSecrets:
 		return r == Owner || r == Admin || r == Editor
-	case ManageSecrets, ManageMembers, ReadActivity:
+	case ManageSecrets, ManageMembers, ReadActivity, Bypass:
 		return r == Owner || r == Admin
 	case OwnWorkspace:
 		return r == Owner

@@ -7,6 +7,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"agentstudio/internal/fault"
@@ -207,6 +208,9 @@ func (r *Runner) prepare(s Settings) (*run, error) {
 	}
 	if s.Limits.MaxSteps <= 0 {
 		s.Limits.MaxSteps = defaultSteps
+	}
+	if mode := s.Permissions.Mode; mode != "" && !slices.Contains(modes(), mode) {
+		return nil, fault.New(fault.Invalid, "permissions.mode is %q: it is one of %v, written out", mode, modes())
 	}
 	model, err := r.models.Model(s.Models)
 	if err != nil {

@@ -129,8 +129,8 @@ func (c *checker) tools(place string, names []string, most int) {
 }
 
 func (c *checker) permissions(p Permissions) {
-	if !slices.Contains([]Mode{ModeDefault, ModeAuto, ModePlan}, p.Mode) {
-		c.find("permissions.mode", "unknown", "the mode %q is unknown; there are default, auto and plan", p.Mode)
+	if !slices.Contains(modes(), p.Mode) {
+		c.find("permissions.mode", "unknown", "the mode %q is unknown; there are %v", p.Mode, modes())
 	}
 	c.tools("permissions.allow", p.Allow, maxTools)
 	c.tools("permissions.deny", p.Deny, maxTools)

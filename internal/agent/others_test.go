@@ -230,6 +230,8 @@ func TestAnAgentIsNeverFreerThanWhoCallsIt(t *testing.T) {
 		"denied above":   {agent.Permissions{Mode: agent.ModeAuto, Deny: []string{"fire"}}, "denied"},
 		"planning above": {agent.Permissions{Mode: agent.ModePlan}, "planning"},
 		"free above":     {agent.Permissions{Mode: agent.ModeAuto}, "fired"},
+		"bypass above":   {agent.Permissions{Mode: agent.ModeBypass, Ask: []string{"fire"}}, "fired"},
+		"denied, bypass": {agent.Permissions{Mode: agent.ModeBypass, Deny: []string{"fire"}}, "denied"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &world{agents: map[string]agent.Definition{"child": saved(t, "Child", []string{"fire"}, calls("fire"), says("ok"))}}

@@ -20,7 +20,10 @@ const (
 	ModeDefault Mode = "default" // risky tools need a person
 	ModeAuto    Mode = "auto"    // every listed tool may be used
 	ModePlan    Mode = "plan"    // nothing that changes anything
+	ModeBypass  Mode = "bypass"  // every listed tool may be used, also those under Ask; administrators let it
 )
+
+func modes() []Mode { return []Mode{ModeDefault, ModeAuto, ModePlan, ModeBypass} }
 
 // Permissions say which tools an agent may use. Deny wins over everything.
 type Permissions struct {
@@ -42,6 +45,8 @@ func (p Permissions) judge(t tool.Tool) (refusal string, ask bool) {
 		return "this tool is denied to you", false
 	case p.Mode == ModePlan && t.Effect:
 		return "you are planning: tools that change something may not be used", false
+	case p.Mode == ModeBypass:
+		return "", false
 	case slices.Contains(p.Ask, t.Name):
 		return "", true
 	case slices.Contains(p.Allow, t.Name), p.Mode == ModeAuto:

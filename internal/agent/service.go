@@ -75,6 +75,9 @@ func (s *Service) create(ctx context.Context, by access.Actor, workspaceID strin
 		return nil, err
 	}
 	d.normalise()
+	if err := mayFree(by, workspaceID, &d); err != nil {
+		return nil, err
+	}
 	now := s.now()
 	a := &Agent{ID: s.cfg.NewID(), WorkspaceID: workspaceID, UserID: by.UserID, Version: 1, CreatedAt: now, UpdatedAt: now, Definition: d}
 	act := workspace.NewActivity(by, workspaceID, action, "agent", a.ID, nil, map[string]any{"name": d.Name, "version": 1}, now)
@@ -141,6 +144,9 @@ func (s *Service) Update(ctx context.Context, by access.Actor, id, ifMatch strin
 	if same(before, a.Definition) {
 		return a, nil
 	}
+	if err := mayFree(by, a.WorkspaceID, &a.Definition); err != nil {
+		return nil, err
+	}
 	a.Version, a.UpdatedAt = a.Version+1, s.now()
 	act := workspace.NewActivity(by, a.WorkspaceID, "agent.updated", "agent", a.ID, map[string]any{"name": before.Name, "version": a.Version - 1},
 		map[string]any{"name": a.Name, "version": a.Version}, a.UpdatedAt)
@@ -148,6 +154,15 @@ func (s *Service) Update(ctx context.Context, by access.Actor, id, ifMatch strin
 		return nil, err
 	}
 	return a, nil
+}
+
+// mayFree returns Forbidden when the agent is to ask nobody and the actor is no
+// administrator: neither may such an agent be made, nor changed.
+func mayFree(by access.Actor, workspaceID string, d *Definition) error {
+	if d.Permissions.Mode != ModeBypass || by.Need(workspaceID, access.Bypass) == nil {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "only administrators of the workspace, signed in, may save an agent with permissions.mode bypass: choose auto, or ask one of them").WithCode("needs_admin")
 }
 
 func match(a *Agent, ifMatch string) error {

@@ -60,6 +60,7 @@ func (r *Runner) find(ctx context.Context, workspaceID, id string) (*Agent, erro
 
 // over lays the settings over a definition.
 func (s Settings) over(d Definition) (Settings, error) {
+	others := s.System != "" || s.Tools != nil || s.SubAgents != nil || s.Handoffs != nil
 	if s.System == "" {
 		text, err := d.instruct(s.Variables)
 		if err != nil {
@@ -90,6 +91,9 @@ func (s Settings) over(d Definition) (Settings, error) {
 	}
 	if s.Permissions.empty() {
 		s.Permissions = d.Permissions
+		if d.Permissions.Mode == ModeBypass && others {
+			s.Permissions.Mode = ModeDefault // an administrator let the agent go as it was saved
+		}
 	}
 	if s.Window == 0 && !s.Summary {
 		s.Window, s.Summary, s.SummaryAt = d.Memory.Window, d.Memory.Summary, d.Memory.SummaryAt

@@ -44,7 +44,7 @@ type AgentVariable struct {
 
 // AgentPermissions say which tools an agent may use. Deny wins.
 type AgentPermissions struct {
-	Mode  string   `json:"mode,omitempty" enum:"default,auto,plan" doc:"default: a person is asked before a risky tool; auto: all it lists; plan: only those that change nothing"`
+	Mode  string   `json:"mode,omitempty" enum:"default,auto,plan,bypass" doc:"default: a person is asked before a risky tool; auto: all it lists; plan: only those that change nothing; bypass: all it lists, and nobody is asked, whatever ask says: for administrators of the workspace"`
 	Allow []string `json:"allow,omitempty" maxItems:"50"`
 	Deny  []string `json:"deny,omitempty" maxItems:"50"`
 	Ask   []string `json:"ask,omitempty" maxItems:"50"`

@@ -62,12 +62,15 @@ func TestStudioAnswersEveryPageWithItsFirst(t *testing.T) {
 
 func TestStudioHidesNoMistakesOfPrograms(t *testing.T) {
 	h := pages(t, "")
-	for _, c := range [][2]string{{"GET", "/api/v1/nothing"}, {"GET", "/api"}, {"GET", "/hooks/nobody"}, {"GET", "/v1/models"}, {"GET", "/docs/nothing"},
+	for _, c := range [][2]string{{"GET", "/api/v1/nothing"}, {"GET", "/api"}, {"GET", "/hooks/nobody"}, {"GET", "/docs/nothing"},
 		{"POST", "/workflows"}, {"GET", "/assets/gone-1.js"}, {"GET", "/.keep"}, {"GET", "/../go.mod"}} {
 		r := get(h, c[0], c[1], "Accept", "text/html")
 		if r.Status != http.StatusNotFound || r.Header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s %s answers %d %s", c[0], c[1], r.Status, r.Header.Get("Content-Type"))
 		}
+	}
+	if r := get(h, "GET", "/v1/nothing", "Accept", "text/html"); r.Status != http.StatusNotFound || r.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("a client of models gets %d %s", r.Status, r.Header.Get("Content-Type"))
 	}
 	if r := get(h, "GET", "/workflows", "Accept", "application/json"); r.Status != http.StatusNotFound {
 		t.Errorf("a program that asks for JSON gets %d", r.Status)

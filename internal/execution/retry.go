@@ -83,6 +83,11 @@ func (s *Service) again(ctx context.Context, by access.Actor, old *Execution, in
 	if err != nil {
 		return nil, err
 	}
+	if found := s.programs.Freed(was.Definition, p.Definition); len(in.Config) > 0 && len(found) > 0 {
+		if err := by.Need(old.WorkspaceID, access.Bypass); err != nil {
+			return nil, fault.Wrap(fault.Forbidden, err, "only administrators of the workspace, signed in, may run this: %s", found[0].Message).WithCode("needs_admin")
+		}
+	}
 	e.TotalNodes = len(p.Steps)
 	r := &rerun{program: p, again: map[int]bool{}}
 	r.edits(was)

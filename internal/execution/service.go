@@ -24,6 +24,9 @@ type Programs interface {
 	// Saved returns a version as it stands; it need not be valid.
 	Saved(ctx context.Context, workspaceID, workflowID string, version int) (*workflow.Definition, error)
 	Compile(d *workflow.Definition) (*workflow.Program, workflow.Report)
+	// Freed returns the nodes that only administrators may let do what they do,
+	// and that were not in before like this.
+	Freed(before, d *workflow.Definition) []fault.Detail
 }
 
 // Listener hears of committed events.

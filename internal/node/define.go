@@ -102,6 +102,12 @@ type InputSchemer interface{ InputSchema() map[string]any }
 // good for; "" says nothing.
 type Purposed interface{ Purpose() string }
 
+// Freeing is implemented by configs that may let their node do without
+// anybody's consent what others ask for: only administrators may save one that
+// does. Frees says what, as "lets …"; "" nothing. It is called on what can be
+// read of a config, the rest being zero.
+type Freeing interface{ Frees() string }
+
 // References is implemented by configs that name other workflows.
 type References interface{ WorkflowIDs() []string }
 

@@ -70,6 +70,9 @@ func (s *Service) create(ctx context.Context, by access.Actor, workspaceID strin
 	if err := s.refuseBroken(d); err != nil {
 		return nil, err
 	}
+	if err := needFreed(by, workspaceID, Freed(nil, d, s.kinds)); err != nil {
+		return nil, err
+	}
 	now := s.now()
 	w := &Workflow{ID: s.cfg.NewID(), WorkspaceID: workspaceID, UserID: by.UserID, Status: Draft, Definition: *d, Version: 1,
 		ParentWorkflowID: parent, CreatedAt: now, UpdatedAt: now}
@@ -212,6 +215,9 @@ func (s *Service) save(ctx context.Context, by access.Actor, w *Workflow, next *
 	if sameJSON(&w.Definition, next) {
 		return w, nil
 	}
+	if err := needFreed(by, w.WorkspaceID, Freed(&w.Definition, next, s.kinds)); err != nil {
+		return nil, err
+	}
 	read := w.ETag()
 	before := map[string]any{"name": w.Definition.Name, "version": w.Version}
 	now := s.now()
@@ -267,6 +273,9 @@ func (s *Service) SetStatus(ctx context.Context, by access.Actor, id, ifMatch st
 		p, report := Compile(&w.Definition, s.kinds)
 		if p == nil {
 			return nil, Fault(fault.Conflict, fmt.Sprintf("the workflow has %d errors and cannot be published", len(report.Errors)), report.Errors)
+		}
+		if err := needFreed(by, w.WorkspaceID, Freed(nil, &w.Definition, s.kinds)); err != nil {
+			return nil, err
 		}
 		if err := s.checkCycles(ctx, w, p); err != nil {
 			return nil, err

@@ -36,7 +36,7 @@ type agentConfig struct {
 	MaxTokens    int              `json:"max_tokens,omitempty" jsonschema:"title=Tokens of an answer,minimum=1,maximum=200000"`
 	OutputSchema map[string]any   `json:"output_schema,omitempty" jsonschema:"title=Output schema" jsonschema_description:"A JSON Schema the answer must fit; the output then has data." jsonschema_extras:"widget=schema,literal=true"`
 	Limits       agentLimits      `json:"limits,omitempty" jsonschema:"title=Limits"`
-	Permissions  agentPermissions `json:"permissions,omitempty" jsonschema:"title=Permissions"`
+	Permissions  agentPermissions `json:"permissions,omitempty" jsonschema:"title=Permissions" jsonschema_extras:"literal=true"`
 	Memory       agentMemory      `json:"memory,omitempty" jsonschema:"title=Memory"`
 	Script       []any            `json:"script,omitempty" jsonschema:"title=Demo script" jsonschema_description:"What the offline demo model answers, turn by turn." jsonschema_extras:"literal=true"`
 }
@@ -49,7 +49,7 @@ type agentLimits struct {
 }
 
 type agentPermissions struct {
-	Mode  string   `json:"mode,omitempty" jsonschema:"title=Mode,enum=default,enum=auto,enum=plan,default=default" jsonschema_description:"default asks a person before a risky tool is used, auto lets the agent use every tool it lists, plan only those that change nothing."`
+	Mode  string   `json:"mode,omitempty" jsonschema:"title=Mode,enum=default,enum=auto,enum=plan,enum=bypass,default=default" jsonschema_description:"default asks a person before a risky tool is used, auto lets the agent use every tool it lists, plan only those that change nothing. bypass asks nobody, whatever is listed under Ask; only administrators of the workspace may save it."`
 	Allow []string `json:"allow,omitempty" jsonschema:"title=Allowed"`
 	Deny  []string `json:"deny,omitempty" jsonschema:"title=Denied"`
 	Ask   []string `json:"ask,omitempty" jsonschema:"title=Ask a person"`
@@ -100,6 +100,14 @@ func (c agentConfig) Check() []fault.Detail {
 		found = append(found, fault.Detail{Location: "output_schema", Code: "bad_schema", Message: fmt.Sprintf("this is no JSON Schema: %s", err)})
 	}
 	return found
+}
+
+// Frees says that the agent asks nobody.
+func (c agentConfig) Frees() string {
+	if agent.Mode(c.Permissions.Mode) == agent.ModeBypass {
+		return "lets its agent use every tool it lists without anybody's consent (permissions.mode is bypass)"
+	}
+	return ""
 }
 
 func agentKind(runner Agent) node.Type {

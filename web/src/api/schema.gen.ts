@@ -1760,10 +1760,10 @@ export interface components {
             ask?: string[] | null;
             deny?: string[] | null;
             /**
-             * @description default: a person is asked before a risky tool; auto: all it lists; plan: only those that change nothing
+             * @description default: a person is asked before a risky tool; auto: all it lists; plan: only those that change nothing; bypass: all it lists, and nobody is asked, whatever ask says: for administrators of the workspace
              * @enum {string}
              */
-            mode?: "default" | "auto" | "plan";
+            mode?: "default" | "auto" | "plan" | "bypass";
         };
         AgentTest: {
             asks?: components["schemas"]["AgentTestAsk"][] | null;
