@@ -24,8 +24,26 @@ func (s *Server) chatRoutes() {
 
 // ChatMessage is a part of a conversation.
 type ChatMessage struct {
-	Role    string `json:"role" enum:"user,assistant"`
-	Content string `json:"content" minLength:"1" maxLength:"1000000"`
+	Role       string         `json:"role" enum:"user,assistant,tool"`
+	Content    string         `json:"content,omitempty" maxLength:"1000000" doc:"May be left out beside tool_calls only"`
+	ToolCalls  []ChatToolCall `json:"tool_calls,omitempty" maxItems:"128" doc:"Of the assistant, as they were answered"`
+	ToolCallID string         `json:"tool_call_id,omitempty" maxLength:"200" doc:"Of the role tool: which call it is the result of"`
+	Failed     bool           `json:"failed,omitempty" doc:"Of the role tool: the call has failed, and content says why"`
+}
+
+// ChatToolCall is what a model wants to have called.
+type ChatToolCall struct {
+	ID        string `json:"id" minLength:"1" maxLength:"200"`
+	Name      string `json:"name" pattern:"^[a-zA-Z0-9_-]{1,64}$"`
+	Arguments Object `json:"arguments,omitempty"`
+}
+
+// ChatTool is a tool that a model may call. Whoever asks makes the call, and
+// answers it with a message of the role tool.
+type ChatTool struct {
+	Name        string `json:"name" pattern:"^[a-zA-Z0-9_-]{1,64}$"`
+	Description string `json:"description,omitempty" maxLength:"10000"`
+	InputSchema Object `json:"input_schema,omitempty" doc:"JSON Schema of its arguments"`
 }
 
 type chatInput struct {
@@ -36,18 +54,21 @@ type chatInput struct {
 		System      string        `json:"system,omitempty" maxLength:"200000"`
 		MaxTokens   int           `json:"max_tokens,omitempty" minimum:"1" maximum:"200000"`
 		Temperature *float64      `json:"temperature,omitempty" minimum:"0" maximum:"2"`
+		Tools       []ChatTool    `json:"tools,omitempty" maxItems:"128" doc:"What the model may call: its calls are answered, not made"`
 		Stream      bool          `json:"stream,omitempty" doc:"Answer with server-sent events"`
 	}
 }
 
 // ChatAnswer is what a model said.
 type ChatAnswer struct {
-	Content    string     `json:"content"`
-	Model      string     `json:"model" doc:"That answered"`
-	StopReason string     `json:"stop_reason"`
-	Usage      TokenCount `json:"usage"`
-	CostUSD    *float64   `json:"cost_usd" doc:"null: its price is not known"`
-	Demo       bool       `json:"demo,omitempty" doc:"The offline demo model answered"`
+	Content    string `json:"content"`
+	Model      string `json:"model" doc:"That answered"`
+	StopReason string `json:"stop_reason"`
+	// ToolCalls are what is to be called before it goes on.
+	ToolCalls []ChatToolCall `json:"tool_calls,omitempty" doc:"What is to be called and answered before it goes on"`
+	Usage     TokenCount     `json:"usage"`
+	CostUSD   *float64       `json:"cost_usd" doc:"null: its price is not known"`
+	Demo      bool           `json:"demo,omitempty" doc:"The offline demo model answered"`
 }
 
 // ChatDelta is a piece of an answer.
@@ -59,6 +80,12 @@ func viewChat(r *llm.Response) ChatAnswer {
 	u := r.Usage
 	out := ChatAnswer{Content: r.Text(), Model: r.Model, StopReason: string(r.StopReason), Demo: r.Demo,
 		Usage: TokenCount{Input: u.Input, Output: u.Output, CacheRead: u.CacheRead, CacheWrite: u.CacheWrite}}
+	for _, c := range r.ToolCalls() {
+		if !json.Valid(c.Arguments) { // models err
+			c.Arguments, _ = json.Marshal(string(c.Arguments)) // a string: always written
+		}
+		out.ToolCalls = append(out.ToolCalls, ChatToolCall{ID: c.ID, Name: c.Name, Arguments: Object(c.Arguments)})
+	}
 	if r.CostMicros != nil {
 		cost := dollars(*r.CostMicros)
 		out.CostUSD = &cost
@@ -78,8 +105,12 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request, by access.Actor, i
 	if in.Body.Model != "" {
 		c.Models = []string{in.Body.Model}
 	}
-	for _, m := range in.Body.Messages {
-		c.Messages = append(c.Messages, llm.Text(llm.Role(m.Role), m.Content))
+	var err error
+	if c.Messages, err = conversation(in.Body.Messages); err != nil {
+		return err
+	}
+	if c.Tools, err = chatTools(in.Body.Tools); err != nil {
+		return err
 	}
 	if err := s.take(r.Context(), w.Header(), "ai", by.UserID, s.cfg.Limits.AI); err != nil {
 		return err

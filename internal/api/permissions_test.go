@@ -215,6 +215,10 @@ func (t table) fileRequest(route string) (ask, bool) {
 		return ask{path: "/tools/web/search" + in, body: `{"query":"x"}`}, true
 	case "/tools/web/read POST":
 		return ask{path: "/tools/web/read" + in, body: `{"url":"https://a.test/"}`}, true
+	case "/tools/mcp/{server}/{tool} GET":
+		return ask{path: "/tools/mcp/notes/write.note" + in}, true
+	case "/tools/mcp/{server}/{tool}/call POST":
+		return ask{path: "/tools/mcp/notes/write.note/call" + in, body: `{"arguments":{"text":"x"}}`}, true
 	case "/tools/ai/image POST":
 		return ask{path: "/tools/ai/image" + in, body: `{"prompt":"x"}`}, true
 	case "/tools/ai/speech POST":

@@ -34,8 +34,10 @@ func viewTool(t tool.Tool) Tool {
 const aiTools = "ai"
 
 func (s *Server) toolRoutes() {
-	register(s, op{Method: "GET", Path: "/tools", ID: "list-tools", Tag: "tools", Summary: "Every built-in tool"}, s.listTools)
+	register(s, op{Method: "GET", Path: "/tools", ID: "list-tools", Tag: "tools", Summary: "Every tool: the built-in ones, and those of the workspace's MCP servers"}, s.listTools)
 	register(s, op{Method: "GET", Path: "/tools/{name}", ID: "get-tool", Tag: "tools", Summary: "One tool"}, s.getTool)
+	register(s, op{Method: "GET", Path: "/tools/mcp/{server}/{tool}", ID: "get-mcp-tool", Tag: "tools", Summary: "One tool of an MCP server of the workspace"}, s.getMCPTool)
+	register(s, op{Method: "POST", Path: "/tools/mcp/{server}/{tool}/call", ID: "call-tool-of-mcp", Tag: "tools", Summary: "Use a tool of an MCP server by hand", Notes: "What it does is real. The call stands in the ledger, as one of an agent does."}, s.callToolOfMCP)
 	register(s, op{Method: "POST", Path: "/tools/{name}/call", ID: "call-tool", Tag: "tools", Summary: "Use a tool by hand", Notes: "What it does is real. The call stands in the ledger, as one of an agent does."}, s.callTool)
 	register(s, op{Method: "POST", Path: "/tools/web/search", ID: "search-web", Tag: "tools", Summary: "Search the web"}, s.searchWeb)
 	register(s, op{Method: "POST", Path: "/tools/web/read", ID: "read-web", Tag: "tools", Summary: "Read a page as Markdown"}, s.readWeb)
@@ -44,13 +46,18 @@ func (s *Server) toolRoutes() {
 }
 
 type listToolsInput struct {
+	InWorkspace
 	Category string `query:"category" maxLength:"50"`
 }
 
-func (s *Server) listTools(_ context.Context, _ access.Actor, in *listToolsInput) (*Body[List[Tool]], error) {
+func (s *Server) listTools(ctx context.Context, by access.Actor, in *listToolsInput) (*Body[List[Tool]], error) {
 	items := []Tool{}
 	if s.Toolbox != nil {
-		for _, t := range s.Toolbox.List() {
+		all, err := s.Toolbox.List(ctx, by, workspaceOr(by, in.WorkspaceID))
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range all {
 			if in.Category == "" || in.Category == t.Category {
 				items = append(items, viewTool(t))
 			}
@@ -64,11 +71,37 @@ type ToolPath struct {
 	Name string `path:"name" maxLength:"128"`
 }
 
-func (s *Server) getTool(_ context.Context, _ access.Actor, in *ToolPath) (*Body[Tool], error) {
+// MCPToolPath is the name of a tool of an MCP server in a path.
+type MCPToolPath struct {
+	Server string `path:"server" maxLength:"100"`
+	Tool   string `path:"tool" maxLength:"200"`
+}
+
+func (p MCPToolPath) name() string { return "mcp/" + p.Server + "/" + p.Tool }
+
+type getToolInput struct {
+	ToolPath
+	InWorkspace
+}
+
+func (s *Server) getTool(ctx context.Context, by access.Actor, in *getToolInput) (*Body[Tool], error) {
+	return s.findTool(ctx, by, in.WorkspaceID, in.Name)
+}
+
+type getMCPToolInput struct {
+	MCPToolPath
+	InWorkspace
+}
+
+func (s *Server) getMCPTool(ctx context.Context, by access.Actor, in *getMCPToolInput) (*Body[Tool], error) {
+	return s.findTool(ctx, by, in.WorkspaceID, in.name())
+}
+
+func (s *Server) findTool(ctx context.Context, by access.Actor, workspaceID, name string) (*Body[Tool], error) {
 	if s.Toolbox == nil {
-		return nil, fault.New(fault.NotFound, "there is no tool %q", in.Name)
+		return nil, fault.New(fault.NotFound, "there is no tool %q", name)
 	}
-	t, err := s.Toolbox.Find(in.Name)
+	t, err := s.Toolbox.Find(ctx, by, workspaceOr(by, workspaceID), name)
 	if err != nil {
 		return nil, err
 	}
@@ -93,11 +126,27 @@ type ToolResult struct {
 }
 
 func (s *Server) callTool(ctx context.Context, by access.Actor, in *callToolInput) (*Body[ToolResult], error) {
-	args := json.RawMessage(in.Body.Arguments)
+	return s.called(ctx, by, in.WorkspaceID, in.Name, in.Body.Arguments)
+}
+
+type callToolOfMCPInput struct {
+	MCPToolPath
+	InWorkspace
+	Body struct {
+		Arguments Object `json:"arguments,omitempty" doc:"After the tool's input_schema"`
+	}
+}
+
+func (s *Server) callToolOfMCP(ctx context.Context, by access.Actor, in *callToolOfMCPInput) (*Body[ToolResult], error) {
+	return s.called(ctx, by, in.WorkspaceID, in.name(), in.Body.Arguments)
+}
+
+func (s *Server) called(ctx context.Context, by access.Actor, workspaceID, name string, arguments Object) (*Body[ToolResult], error) {
+	args := json.RawMessage(arguments)
 	if len(args) == 0 {
 		args = json.RawMessage("{}")
 	}
-	result, err := s.useTool(ctx, by, in.WorkspaceID, in.Name, args)
+	result, err := s.useTool(ctx, by, workspaceID, name, args)
 	if err != nil {
 		return nil, err
 	}
@@ -117,12 +166,14 @@ func (s *Server) useTool(ctx context.Context, by access.Actor, workspaceID, name
 		return nil, fault.New(fault.NotFound, "there is no tool %q", name)
 	}
 	ws := workspaceOr(by, workspaceID)
-	if t, err := s.Toolbox.Find(name); err == nil && t.Category == aiTools {
-		if err := by.Need(ws, access.UseTools); err != nil {
-			return nil, err
-		}
-		if err := s.take(ctx, nil, "ai", by.UserID, s.cfg.Limits.AI); err != nil {
-			return nil, err
+	if !tool.Sourced(name) { // those may be far away
+		if t, err := s.Toolbox.Find(ctx, by, ws, name); err == nil && t.Category == aiTools {
+			if err := by.Need(ws, access.UseTools); err != nil {
+				return nil, err
+			}
+			if err := s.take(ctx, nil, "ai", by.UserID, s.cfg.Limits.AI); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return s.Toolbox.Use(ctx, by, ws, name, args)

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"agentstudio/internal/llm"
 	"agentstudio/internal/llm/scripted"
 	"agentstudio/internal/media"
+	"agentstudio/internal/node"
 	"agentstudio/internal/store"
 	"agentstudio/internal/tool"
 	tools "agentstudio/internal/tool/builtin"
@@ -52,6 +54,50 @@ func (someWeb) Read(_ context.Context, address string) (webread.Page, error) {
 	return webread.Page{Title: "A page", URL: address, Content: "# It"}, nil
 }
 
+// notes is an MCP server that every workspace has.
+type notes struct{}
+
+func (n notes) Tools(context.Context, string) ([]tool.Tool, error) {
+	return []tool.Tool{{Spec: tool.Spec{Name: "mcp/notes/write.note", Title: "Write", Description: "Writes", Category: "mcp", Schema: json.RawMessage(`{"type":"object","properties":{"text":{"type":"string"}},"required":["text"]}`), Risk: node.RiskMedium, Effect: true},
+		Run: func(_ context.Context, c tool.Call) (tool.Result, error) {
+			return tool.Result{Text: "written in " + c.WorkspaceID}, nil
+		}}}, nil
+}
+
+func (n notes) Find(ctx context.Context, workspaceID, name string) (tool.Tool, error) {
+	all, _ := n.Tools(ctx, workspaceID)
+	if all[0].Name != name {
+		return tool.Tool{}, fault.New(fault.NotFound, "there is no tool %q", name)
+	}
+	return all[0], nil
+}
+
+func (notes) Check(context.Context, string, string) error { return nil }
+
+// caller is a model that calls the first tool it is given, and then says what
+// came of it.
+type caller struct{ scripted.Provider }
+
+func (caller) Name() string { return "caller" }
+
+func (caller) Generate(_ context.Context, req llm.Request, _ func(llm.Part)) (*llm.Response, error) {
+	last := req.Messages[len(req.Messages)-1]
+	answer := &llm.Response{Model: "caller/one", StopReason: llm.EndTurn, Message: llm.Message{Role: llm.Assistant}}
+	if last.Role == llm.Tool {
+		text := ""
+		for _, b := range last.Content {
+			text += fmt.Sprintf("%s %s said %s %t. ", b.ID, b.Name, b.Text, b.Failed)
+		}
+		answer.Message.Content = []llm.Block{{Type: llm.TextBlock, Text: text}}
+		return answer, nil
+	}
+	answer.StopReason = llm.ToolUse
+	for _, t := range req.Tools {
+		answer.Message.Content = append(answer.Message.Content, llm.Block{Type: llm.ToolCallBlock, ID: "call-" + t.Name, Name: t.Name, Arguments: json.RawMessage(`{"x":1}`)})
+	}
+	return answer, nil
+}
+
 // box is the tools and models of a studio under test.
 func box(s *studio, budgets *usage.Service) *toolbox.Service {
 	book := ledger{s, store.NewUsage(s.db)}
@@ -62,8 +108,8 @@ func box(s *studio, budgets *usage.Service) *toolbox.Service {
 	catalogue := tool.NewCatalogue(tools.Tools(tools.Deps{Files: s.files.Paths(), Search: someWeb{}, Read: someWeb{}, Media: media.New(media.Config{Ledger: book, Gate: budgets, Prices: prices}, media.Demo{})})...)
 	registry := llm.NewRegistry(llm.Config{Decorate: func(p llm.Provider) llm.Model {
 		return llm.Meter(p, book, nil, llm.MeterConfig{Gate: budgets})
-	}}, scripted.Provider{})
-	return toolbox.New(catalogue, demoModels{registry}, book, toolbox.Config{})
+	}}, scripted.Provider{}, caller{})
+	return toolbox.New(tool.NewShelf(catalogue, notes{}), demoModels{registry}, book, toolbox.Config{})
 }
 
 // booked returns the rows of the ledger that a condition holds for.
@@ -142,5 +188,56 @@ func TestAModelIsAskedByHand(t *testing.T) {
 	over := s.do("POST", "/tools/ai/chat"+in, w.editor.token, ask+`}`).problem(429, "too_many").expectAt("code", "ai")
 	if over.Header.Get("Retry-After") == "" {
 		t.Error("it is not said when to come back")
+	}
+}
+
+func TestToolsOfServersAreListedAndUsedByHand(t *testing.T) {
+	s := open(t, options{})
+	w := s.team()
+	in := "?workspace_id=" + w.id
+	s.do("GET", "/tools"+in+"&category=mcp", w.viewer.token, nil).expect(200).expectAt("total", 1).expectAt("items.0.id", "mcp/notes/write.note").expectAt("items.0.risk", "medium")
+	s.do("GET", "/tools/mcp/notes/write.note"+in, w.viewer.token, nil).expect(200).expectAt("title", "Write")
+	s.do("GET", "/tools/mcp/notes/other"+in, w.viewer.token, nil).problem(404, "not_found")
+	outsider := s.signIn("outsider@example.com")
+	s.do("GET", "/tools"+in, outsider.token, nil).problem(404, "not_found")
+	s.do("GET", "/tools/mcp/notes/write.note"+in, outsider.token, nil).problem(404, "not_found")
+	for _, path := range []string{"/tools/mcp/notes/write.note/call", "/tools/mcp%2Fnotes%2Fwrite.note/call"} {
+		s.do("POST", path+in, w.editor.token, `{"arguments":{"text":"hello"}}`).expect(200).expectAt("text", "written in "+w.id)
+		bad := s.do("POST", path+in, w.editor.token, `{"arguments":{"text":7}}`).problem(422, "invalid")
+		if at := bad.locations(); len(at) != 1 || at[0] != "body.arguments.text" {
+			t.Errorf("%s: the faults are at %v", path, at)
+		}
+		s.do("POST", path+in, w.viewer.token, `{"arguments":{"text":"hello"}}`).problem(403, "forbidden")
+		s.do("POST", path+in, outsider.token, `{"arguments":{"text":"hello"}}`).problem(404, "not_found")
+	}
+	if n := s.booked(`tool = 'mcp/notes/write.note' AND outcome = 'answered' AND workspace_id = '` + w.id + `'`); n != 2 {
+		t.Errorf("%d calls are in the ledger", n)
+	}
+}
+
+func TestCallsOfToolsArePassedBack(t *testing.T) {
+	s := open(t, options{})
+	p := s.signIn("a@example.com")
+	head := `{"model":"caller/scripted","tools":[{"name":"look","input_schema":{"type":"object"}},{"name":"listen"}],"messages":[{"role":"user","content":"x"}`
+	s.do("POST", "/tools/ai/chat", p.token, head+`]}`).expect(200).expectAt("stop_reason", "tool_use").expectAt("content", "").
+		expectAt("tool_calls.0.id", "call-look").expectAt("tool_calls.0.arguments.x", 1).expectAt("tool_calls.1.name", "listen")
+	streamed := s.do("POST", "/tools/ai/chat", p.token, head+`],"stream":true}`).expect(200)
+	if !strings.Contains(string(streamed.Body), `"call-listen"`) {
+		t.Errorf("streamed %s", streamed.Body)
+	}
+	called := head + `,{"role":"assistant","tool_calls":[{"id":"a","name":"look","arguments":{"x":1}},{"id":"b","name":"listen"}]}`
+	s.do("POST", "/tools/ai/chat", p.token, called+`,{"role":"tool","tool_call_id":"b","content":"noise"},{"role":"tool","tool_call_id":"a","content":"dark","failed":true}]}`).expect(200).
+		expectAt("content", "b listen said noise false. a look said dark true. ")
+	for messages, where := range map[string]string{
+		called + `]}`: "body.messages[1].tool_calls body.messages[1].tool_calls",
+		called + `,{"role":"tool","tool_call_id":"b","content":"x"},{"role":"user","content":"y"}]}`: "body.messages[3].role",
+		head + `,{"role":"tool","tool_call_id":"b","content":"x"}]}`:                                 "body.messages[1].tool_call_id",
+		head + `,{"role":"user"}]}`:                                         "body.messages[1].content",
+		head + `,{"role":"user","tool_calls":[{"id":"a","name":"look"}]}]}`: "body.messages[1].tool_calls",
+		strings.Replace(head, `"listen"`, `"look"`, 1) + `]}`:               "body.tools[1].name",
+	} {
+		if at := strings.Join(s.do("POST", "/tools/ai/chat", p.token, messages).problem(422, "invalid").locations(), " "); at != where {
+			t.Errorf("%s: the faults are at %s", messages, at)
+		}
 	}
 }

@@ -104,6 +104,7 @@ type App struct {
 	outside   *outbound.Client
 	databases *databases
 	media     *media.Service
+	shelf     *tool.Shelf // what workspaces may use
 	usage     *usageWriter
 	prices    *llm.Prices
 	metrics   *metrics.Metrics
@@ -181,7 +182,7 @@ func (a *App) wire(secrets [][]byte) error {
 		return err
 	}
 	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)
-	a.Toolbox = toolbox.New(a.Tools, agentModels{a.Models}, a.usage, toolbox.Config{})
+	a.Toolbox = toolbox.New(a.shelf, agentModels{a.Models}, a.usage, toolbox.Config{})
 	workflows := store.NewWorkflows(a.db, a.Kinds)
 	library := workflow.NewLibrary(workflows, a.Kinds, 0)
 	a.Workflows = workflow.NewService(workflows, a.Kinds, library, a.Bus, workflow.Config{NewID: NewID, Agents: store.NewAgents(a.db)})

@@ -27,6 +27,7 @@ func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 	a.Memory = memory.NewService(store.NewMemories(a.db), memory.Config{NewID: NewID})
 	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer, Memory: a.Memory, Databases: a.databases, Media: a.media, Workflows: callable{a}})...)
 	sourced := a.connectMCP(web)
+	a.shelf = tool.NewShelf(a.Tools, sourced)
 	saved := store.NewAgents(a.db)
 	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Source: sourced, Ledger: a.usage, Files: files, Blind: agentModels{a.Models}.blind})
 	a.Agents = agent.NewService(saved, runner, agent.Config{NewID: NewID})
@@ -35,7 +36,7 @@ func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 		Arrived: func(ctx context.Context, f node.FileArrival) error { return a.triggers.FileArrived(ctx, f) },
 		Library: demo.New(),
 		Agent:   runner,
-		Tools:   tool.NewShelf(a.Tools, sourced),
+		Tools:   a.shelf,
 		Ledger:  a.usage,
 	}
 }

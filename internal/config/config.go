@@ -70,7 +70,7 @@ type Config struct {
 	TranscribeModel  string   `group:"Models" name:"default-transcription-model" env:"DEFAULT_TRANSCRIPTION_MODEL" help:"Model that hears where none is named. Empty: as for images."`
 	ModelEndpoints   []string `group:"Models" env:"STUDIO_MODEL_ENDPOINTS" help:"More servers that speak OpenAI's protocol, as name=url; the key of each is read from NAME_API_KEY."`
 	ModelPrices      string   `group:"Models" env:"STUDIO_MODEL_PRICES" help:"JSON file with prices that replace the built-in ones."`
-	Databases        []string `group:"Tools" env:"STUDIO_DATABASES" help:"Databases that workflows and agents may read from, by the names of their credentials: shop for every workspace, crm@workspace-id for one. The address of shop is in STUDIO_CREDENTIAL_SHOP: postgres://…, mysql://… or sqlite:///file."`
+	Databases        []string `group:"Tools" env:"STUDIO_DATABASES" help:"Databases that workflows and agents may read from, by the names of their credentials: shop for every workspace, crm@workspace-id for one; with :write behind it they may change it too. The address of shop is in STUDIO_CREDENTIAL_SHOP: postgres://…, mysql://… or sqlite:///file."`
 	JinaAPIKey       Secret   `group:"Tools" env:"JINA_API_KEY" help:"Key for web search and for reading pages through Jina."`
 	JinaSearchURL    string   `group:"Tools" name:"jina-search-url" env:"JINA_SEARCH_URL" default:"https://s.jina.ai" help:"Server of the web search."`
 	JinaReaderURL    string   `group:"Tools" name:"jina-reader-url" env:"JINA_READER_URL" default:"https://r.jina.ai" help:"Server that reads pages."`
@@ -109,7 +109,7 @@ func (c *Config) Complete() error {
 	if _, err := c.Outbound(); err != nil {
 		faults = append(faults, err)
 	}
-	if _, err := c.ReadableDatabases(); err != nil {
+	if _, err := c.OpenDatabases(); err != nil {
 		faults = append(faults, err)
 	}
 	if _, err := c.Storage(); err != nil {

@@ -1,7 +1,7 @@
-// Package database reads from databases that are not the studio's: PostgreSQL,
-// MySQL and MariaDB, and SQLite files. A query is one statement with
-// parameters, in a transaction that the database itself keeps from writing,
-// bounded in time, rows and bytes.
+// Package database asks databases that are not the studio's: PostgreSQL, MySQL
+// and MariaDB, and SQLite files. A query is one statement with parameters,
+// bounded in time, rows and bytes, in a transaction that the database itself
+// keeps from writing, unless it is to write.
 package database
 
 import (
@@ -31,6 +31,9 @@ type Query struct {
 	Params  []any         // for $1, $2 (PostgreSQL) or ? (the others)
 	MaxRows int           // 100
 	Timeout time.Duration // 30 s
+	// Write makes it a change: one statement in a transaction of its own, which
+	// is kept whole or not at all.
+	Write bool
 }
 
 // Answer is what came of it.
@@ -38,6 +41,8 @@ type Answer struct {
 	Columns   []string         `json:"columns"`
 	Rows      []map[string]any `json:"rows"`
 	Truncated bool             `json:"truncated"` // there was more
+	// Affected is how many rows a change has touched, where the database says so.
+	Affected *int64 `json:"affected,omitempty"`
 }
 
 // Bounds of an answer.
@@ -62,15 +67,18 @@ func New(dialer Dialer) *Client {
 	return &Client{dialer: dialer, places: make(chan struct{}, maxAtOnce)}
 }
 
-// connection is an open database whose transactions cannot write.
+// connection is an open database whose transactions cannot write, unless they
+// are to.
 type connection struct {
 	db *sql.DB
 	// prepare is run on the connection before its transaction; may be nil.
 	prepare func(ctx context.Context, c *sql.Conn, timeout time.Duration) error
 }
 
-// Query reads. Invalid: the address, the statement or its parameters are
-// wrong, or it would write; Upstream: the database is not reached; Timeout.
+// Query reads, or changes something. Invalid: the address, the statement or its
+// parameters are wrong, or it would write without leave; Upstream: the database
+// is not reached; Timeout. A change that failed was not made; Conflict, code
+// "unknown_outcome": the connection broke while it was kept, and nobody knows.
 func (c *Client) Query(ctx context.Context, q Query) (*Answer, error) {
 	if q.MaxRows <= 0 {
 		q.MaxRows = 100
@@ -89,10 +97,15 @@ func (c *Client) Query(ctx context.Context, q Query) (*Answer, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	if err := q.check(); err != nil {
+		return nil, err
+	}
 	answer, err := c.query(ctx, q)
 	switch {
 	case err == nil:
 		return answer, nil
+	case isUnknown(err):
+		return nil, err
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
@@ -100,7 +113,7 @@ func (c *Client) Query(ctx context.Context, q Query) (*Answer, error) {
 }
 
 func (c *Client) query(ctx context.Context, q Query) (*Answer, error) {
-	at, err := c.open(q.URL)
+	at, err := c.open(q)
 	if err != nil {
 		return nil, err
 	}
@@ -110,11 +123,14 @@ func (c *Client) query(ctx context.Context, q Query) (*Answer, error) {
 	if err != nil {
 		return nil, unreached(err)
 	}
-	defer func() { _ = conn.Close() }() // it was read from only
+	defer func() { _ = conn.Close() }() // what was changed is kept already
 	if at.prepare != nil {
 		if err := at.prepare(ctx, conn, q.Timeout); err != nil {
 			return nil, unreached(err)
 		}
+	}
+	if q.Write {
+		return change(ctx, conn, q)
 	}
 	tx, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
@@ -130,18 +146,18 @@ func (c *Client) query(ctx context.Context, q Query) (*Answer, error) {
 }
 
 // open knows the kinds of databases by the beginning of an address.
-func (c *Client) open(address string) (*connection, error) {
-	u, err := url.Parse(address)
+func (c *Client) open(q Query) (*connection, error) {
+	u, err := url.Parse(q.URL)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "the address of the database cannot be read: write postgres://user:password@host/name, mysql://… or sqlite:///file")
 	}
 	switch u.Scheme {
 	case "postgres", "postgresql":
-		return c.openPostgres(address)
+		return c.openPostgres(q.URL, q.Write)
 	case "mysql", "mariadb":
-		return c.openMySQL(u)
+		return c.openMySQL(u, q.Write)
 	case "sqlite":
-		return openSQLite(u)
+		return openSQLite(u, q.Write)
 	}
 	return nil, fault.New(fault.Invalid, "the address of a database begins with postgres://, mysql:// or sqlite://")
 }

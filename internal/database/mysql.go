@@ -14,7 +14,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-func (c *Client) openMySQL(u *url.URL) (*connection, error) {
+func (c *Client) openMySQL(u *url.URL, write bool) (*connection, error) {
 	cfg := mysql.NewConfig()
 	port := u.Port()
 	if port == "" {
@@ -36,8 +36,10 @@ func (c *Client) openMySQL(u *url.URL) (*connection, error) {
 	}
 	return &connection{db: sql.OpenDB(connector), prepare: func(ctx context.Context, conn *sql.Conn, timeout time.Duration) error {
 		// For the transactions too that a statement may begin by ending this one.
-		if _, err := conn.ExecContext(ctx, `SET SESSION TRANSACTION READ ONLY`); err != nil {
-			return err
+		if !write {
+			if _, err := conn.ExecContext(ctx, `SET SESSION TRANSACTION READ ONLY`); err != nil {
+				return err
+			}
 		}
 		// The one is MariaDB's, the other MySQL's. What the server does not know
 		// ends with the connection.

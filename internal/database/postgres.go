@@ -17,7 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-func (c *Client) openPostgres(address string) (*connection, error) {
+func (c *Client) openPostgres(address string, write bool) (*connection, error) {
 	cfg, err := pgx.ParseConfig(address)
 	if err != nil { // its text may repeat the password
 		return nil, fault.New(fault.Invalid, "the address of the database cannot be read: write postgres://user:password@host:5432/name")
@@ -31,7 +31,9 @@ func (c *Client) openPostgres(address string) (*connection, error) {
 		return f
 	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec // one statement; its parameters stay apart from it
-	cfg.RuntimeParams["default_transaction_read_only"] = "on"
+	if !write {
+		cfg.RuntimeParams["default_transaction_read_only"] = "on"
+	}
 	cfg.RuntimeParams["application_name"] = "agentstudio query"
 	return &connection{db: stdlib.OpenDB(*cfg), prepare: func(ctx context.Context, conn *sql.Conn, timeout time.Duration) error {
 		_, err := conn.ExecContext(ctx, `SELECT set_config('statement_timeout', $1, false)`, strconv.FormatInt(timeout.Milliseconds(), 10))

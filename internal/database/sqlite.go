@@ -13,13 +13,18 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// openSQLite opens a file that is there. The file is opened for reading, which
-// no statement can undo; nothing else can be attached to it.
-func openSQLite(u *url.URL) (*connection, error) {
+// openSQLite opens a file that is there. Where nothing is to be written it is
+// opened for reading, which no statement can undo; nothing else can be attached
+// to it.
+func openSQLite(u *url.URL, write bool) (*connection, error) {
 	if u.Host != "" || !filepath.IsAbs(u.Path) || u.RawQuery != "" {
 		return nil, fault.New(fault.Invalid, "a SQLite database is written sqlite:///the/whole/path.db")
 	}
-	dsn := url.URL{Scheme: "file", OmitHost: true, Path: u.Path, RawQuery: url.Values{"mode": {"ro"}, "_pragma": {"query_only(1)", "busy_timeout(5000)"}}.Encode()}
+	options := url.Values{"mode": {"ro"}, "_pragma": {"query_only(1)", "busy_timeout(5000)"}}
+	if write {
+		options = url.Values{"mode": {"rw"}, "_pragma": {"busy_timeout(5000)", "foreign_keys(1)"}, "_txlock": {"immediate"}}
+	}
+	dsn := url.URL{Scheme: "file", OmitHost: true, Path: u.Path, RawQuery: options.Encode()}
 	db, err := sql.Open("sqlite", dsn.String())
 	if err != nil {
 		return nil, err

@@ -14,11 +14,12 @@ import (
 	"agentstudio/internal/usage"
 )
 
-// Tools are the tools there are.
+// Tools are the tools there are; *tool.Shelf is one.
 type Tools interface {
-	All() []tool.Tool
-	Find(name string) (tool.Tool, error)
-	Validate(name string, args json.RawMessage) error
+	// Of returns those of a workspace; of "" the built-in ones.
+	Of(ctx context.Context, workspaceID string) ([]tool.Tool, error)
+	Find(ctx context.Context, workspaceID, name string) (tool.Tool, error)
+	Fits(t tool.Tool, args json.RawMessage) error
 }
 
 // Models finds language models by name, decorated with what meters them.
@@ -56,11 +57,28 @@ func New(tools Tools, models Models, ledger usage.Sink, cfg Config) *Service {
 	return &Service{tools: tools, models: models, ledger: ledger, cfg: cfg}
 }
 
-// List returns every tool, in the catalogue's order.
-func (s *Service) List() []tool.Tool { return s.tools.All() }
+// List returns every tool of a workspace: the built-in ones, which everybody may
+// see, and those of its MCP servers as they were found last. Without a
+// workspace there are only the first.
+func (s *Service) List(ctx context.Context, by access.Actor, workspaceID string) ([]tool.Tool, error) {
+	if workspaceID != "" {
+		if err := by.Need(workspaceID, access.Read); err != nil {
+			return nil, err
+		}
+	}
+	return s.tools.Of(ctx, workspaceID)
+}
 
-// Find returns a tool. NotFound names the nearest one there is.
-func (s *Service) Find(name string) (tool.Tool, error) { return s.tools.Find(name) }
+// Find returns a tool. NotFound names the nearest one there is; Upstream: the
+// server it comes from does not answer.
+func (s *Service) Find(ctx context.Context, by access.Actor, workspaceID, name string) (tool.Tool, error) {
+	if tool.Sourced(name) {
+		if err := by.Need(workspaceID, access.Read); err != nil {
+			return tool.Tool{}, err
+		}
+	}
+	return s.tools.Find(ctx, workspaceID, name)
+}
 
 // Result is what came of a call.
 type Result struct {
@@ -74,11 +92,16 @@ func (s *Service) Use(ctx context.Context, by access.Actor, workspaceID, name st
 	if err := by.Need(workspaceID, access.UseTools); err != nil {
 		return nil, err
 	}
-	t, err := s.tools.Find(name)
+	if tool.Sourced(name) {
+		if err := by.Need(workspaceID, access.UseSecrets); err != nil {
+			return nil, err
+		}
+	}
+	t, err := s.tools.Find(ctx, workspaceID, name)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.tools.Validate(name, args); err != nil {
+	if err := s.tools.Fits(t, args); err != nil {
 		return nil, inBody(err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.ToolTime, fault.New(fault.Timeout, "the tool %s took longer than %s", name, s.cfg.ToolTime))
@@ -112,6 +135,8 @@ type Chat struct {
 	Messages    []llm.Message
 	MaxTokens   int
 	Temperature *float64
+	// Tools are what the model may call. Whoever asks makes the calls.
+	Tools []llm.ToolSpec
 }
 
 // Ask asks a model once. onText, when not nil, hears the answer as it comes.
@@ -126,7 +151,7 @@ func (s *Service) Ask(ctx context.Context, by access.Actor, workspaceID string, 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.ChatTime, fault.New(fault.Timeout, "the model took longer than %s", s.cfg.ChatTime))
 	defer cancel()
-	return m.Generate(ctx, llm.Request{System: c.System, Messages: c.Messages, MaxTokens: c.MaxTokens, Temperature: c.Temperature,
+	return m.Generate(ctx, llm.Request{System: c.System, Messages: c.Messages, MaxTokens: c.MaxTokens, Temperature: c.Temperature, Tools: c.Tools,
 		Caller: llm.Caller{UserID: by.UserID, APIKeyID: by.APIKeyID, WorkspaceID: workspaceID}}, func(p llm.Part) {
 		if onText != nil && p.Type == llm.TextPart {
 			onText(p.Text)

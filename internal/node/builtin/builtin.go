@@ -71,5 +71,6 @@ func Kinds(deps Deps) []node.Type {
 		webRead(deps.Read, deps.Library),
 		mcpTool(deps.Tools),
 		toolKind(deps.Tools, deps.Ledger, deps.Now),
+		databaseQuery(deps.Tools, deps.Ledger, deps.Now),
 	}
 }

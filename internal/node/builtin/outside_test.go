@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"agentstudio/internal/agent"
+	"agentstudio/internal/database"
 	"agentstudio/internal/demo"
 	"agentstudio/internal/fault"
 	stored "agentstudio/internal/file"
@@ -34,8 +35,30 @@ func deps(t *testing.T) builtin.Deps {
 		}
 	}
 	return builtin.Deps{Now: func() time.Time { return noon }, HTTP: echo{}, Search: search{}, Read: pages{}, Library: demo.New(), Mail: post{}, Files: files,
-		Tools: tool.NewShelf(tool.NewCatalogue(tools.Tools(tools.Deps{Mail: post{}, Now: func() time.Time { return noon }})...), shelf{}),
+		Tools: tool.NewShelf(tool.NewCatalogue(tools.Tools(tools.Deps{Mail: post{}, Databases: shop{}, Now: func() time.Time { return noon }})...), shelf{}),
 		Agent: agent.NewRunner(demoModels{}, tool.NewCatalogue(tools.Tools(tools.Deps{})...), agent.RunnerConfig{Now: func() time.Time { return noon }})}
+}
+
+// shop is one database, which answers what it was asked.
+type shop struct{}
+
+func (shop) Configured() bool { return true }
+
+func (shop) Writable() bool { return true }
+
+func (shop) Query(_ context.Context, workspaceID, credential string, q database.Query) (*database.Answer, error) {
+	if credential != "shop" {
+		return nil, fault.New(fault.NotFound, "this workspace has no database %q", credential)
+	}
+	if strings.Contains(q.SQL, "torn") {
+		return nil, fault.New(fault.Conflict, "the connection broke").WithCode("unknown_outcome")
+	}
+	out := &database.Answer{Columns: []string{"asked"}, Rows: []map[string]any{{"asked": q.SQL, "params": q.Params, "workspace": workspaceID}}}
+	if q.Write {
+		n := int64(1)
+		out.Affected = &n
+	}
+	return out, nil
 }
 
 // shelf has one tool of one MCP server.

@@ -74,6 +74,7 @@ func Tools(deps Deps) []tool.Tool {
 		fileDelete(deps.Files),
 		codeRun(),
 		databaseQuery(deps.Databases),
+		databaseWrite(deps.Databases),
 		imageGenerate(deps.Media, deps.Files),
 		textToSpeech(deps.Media, deps.Files),
 		speechToText(deps.Media, deps.Files),

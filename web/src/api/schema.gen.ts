@@ -905,7 +905,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every built-in tool */
+        /** Every tool: the built-in ones, and those of the workspace's MCP servers */
         get: operations["list-tools"];
         put?: never;
         post?: never;
@@ -1118,6 +1118,43 @@ export interface paths {
          * @description A form (multipart/form-data) with one part named file. It is stored while it arrives, and kept whole or not at all. Its type is found from its content. 409 path_taken: there is a file of this path; quota: the workspace has no room. 413: it is larger than allowed here.
          */
         post: operations["upload-file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/mcp/{server}/{tool}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One tool of an MCP server of the workspace */
+        get: operations["get-mcp-tool"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/mcp/{server}/{tool}/call": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Use a tool of an MCP server by hand
+         * @description What it does is real. The call stands in the ledger, as one of an agent does.
+         */
+        post: operations["call-tool-of-mcp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1994,6 +2031,12 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        CallToolOfMCPInputBody: {
+            /** @description After the tool's input_schema */
+            arguments?: {
+                [key: string]: unknown;
+            };
+        };
         ChatAnswer: {
             content: string;
             /**
@@ -2006,6 +2049,8 @@ export interface components {
             /** @description That answered */
             model: string;
             stop_reason: string;
+            /** @description What is to be called and answered before it goes on */
+            tool_calls?: components["schemas"]["ChatToolCall"][] | null;
             usage: components["schemas"]["TokenCount"];
         };
         ChatInputBody: {
@@ -2019,11 +2064,35 @@ export interface components {
             system?: string;
             /** Format: double */
             temperature?: number;
+            /** @description What the model may call: its calls are answered, not made */
+            tools?: components["schemas"]["ChatTool"][] | null;
         };
         ChatMessage: {
-            content: string;
+            /** @description May be left out beside tool_calls only */
+            content?: string;
+            /** @description Of the role tool: the call has failed, and content says why */
+            failed?: boolean;
             /** @enum {string} */
-            role: "user" | "assistant";
+            role: "user" | "assistant" | "tool";
+            /** @description Of the role tool: which call it is the result of */
+            tool_call_id?: string;
+            /** @description Of the assistant, as they were answered */
+            tool_calls?: components["schemas"]["ChatToolCall"][] | null;
+        };
+        ChatTool: {
+            description?: string;
+            /** @description JSON Schema of its arguments */
+            input_schema?: {
+                [key: string]: unknown;
+            };
+            name: string;
+        };
+        ChatToolCall: {
+            arguments?: {
+                [key: string]: unknown;
+            };
+            id: string;
+            name: string;
         };
         CodeSent: {
             /**
@@ -6172,6 +6241,8 @@ export interface operations {
         parameters: {
             query?: {
                 category?: string;
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
             };
             header?: never;
             path?: never;
@@ -6201,7 +6272,10 @@ export interface operations {
     };
     "get-tool": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
             header?: never;
             path: {
                 name: string;
@@ -6623,6 +6697,80 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["File"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-mcp-tool": {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path: {
+                server: string;
+                tool: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tool"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "call-tool-of-mcp": {
+        parameters: {
+            query?: {
+                /** @description Left out: the personal workspace, or the one of the API key */
+                workspace_id?: string;
+            };
+            header?: never;
+            path: {
+                server: string;
+                tool: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CallToolOfMCPInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolResult"];
                 };
             };
             /** @description What went wrong */
