@@ -1,4 +1,4 @@
-import { Bell, BookOpen, Bot, Braces, Clock, Contact, Eye, File, FileInput, Filter, Gauge, GitBranch, GitMerge, Globe, Hourglass, Mail, MessageCircle, Network, OctagonX, Pencil, Play, Plug, Puzzle, Repeat, Reply, ScanText, ScrollText, Search, Shuffle, Signpost, Sparkles, Split, SquareTerminal, Telescope, UserCheck, Webhook, Workflow, Wrench, type LucideIcon } from 'lucide-react'
+import { Bell, BookOpen, Bot, Braces, Clock, Contact, Database, Eye, File, FileInput, Filter, Gauge, GitBranch, GitMerge, Globe, Hourglass, Mail, MessageCircle, Network, OctagonX, Pencil, Play, Plug, Puzzle, Repeat, Reply, ScanText, ScrollText, Search, Shuffle, Signpost, Sparkles, Split, SquareTerminal, Telescope, UserCheck, Webhook, Workflow, Wrench, type LucideIcon } from 'lucide-react'
 
 /** The icons that kinds name; one that is not here gets a puzzle piece. */
 const known: Record<string, LucideIcon> = {
@@ -7,6 +7,7 @@ const known: Record<string, LucideIcon> = {
   bot: Bot,
   braces: Braces,
   clock: Clock,
+  database: Database,
   contact: Contact,
   eye: Eye,
   file: File,
