@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"context"
+	"fmt"
 
 	"agentstudio/internal/fault"
 	"agentstudio/internal/node"
@@ -45,6 +46,10 @@ config: {workflow_id: "0198…", input: {city: "{{ item }}"}}
 		if input == nil {
 			input = c.Input
 		}
-		return node.Child(cfg.WorkflowID, input, cfg.Wait), nil
+		started := node.Child(cfg.WorkflowID, input, cfg.Wait)
+		if cfg.Wait { // a process that dies before this has used the answer finds it again, under the name
+			started.Child.Name = fmt.Sprintf("attempt-%d", c.Attempt)
+		}
+		return started, nil
 	})
 }
