@@ -84,7 +84,11 @@ func (t *trial) run(binary string) {
 // node is a command of an npm package.
 func (t *trial) node(args ...string) *exec.Cmd {
 	args[0] = filepath.Join(t.modules, args[0])
-	cmd := exec.CommandContext(t.ctx, "node", args...)
+	node := "node"
+	if own, err := filepath.Glob(filepath.Join(t.modules, "node-*", "bin", "node")); err == nil && len(own) > 0 {
+		node = own[0] // the suite needs a newer one than a machine may have
+	}
+	cmd := exec.CommandContext(t.ctx, node, args...)
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
 }
