@@ -182,7 +182,7 @@ func TestCallbacksResumeWhatWaitsOnce(t *testing.T) {
 func TestCallbacksThatComeTooLateAreTold(t *testing.T) {
 	s := open(t, options{})
 	w := s.team()
-	key := s.called(w.editor.token, w.id, `,"timeout_seconds":1.2`)
+	key := s.called(w.editor.token, w.id, `,"timeout_seconds":4`)
 	id := s.do("GET", "/executions?workspace_id="+w.id, w.editor.token, nil).expect(200).text("items.0.id")
 	s.until(w.editor.token, id, "failed").expectAt("error.code", "callback_timeout")
 	s.do("POST", "/hooks/_callback/"+key, "", `{}`).problem(409, "conflict").expectAt("code", "expired")
