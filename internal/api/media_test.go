@@ -15,7 +15,7 @@ func TestImagesAreMadeAndKeptAsFiles(t *testing.T) {
 	w := s.team()
 	in := "?workspace_id=" + w.id
 	made := s.do("POST", "/tools/ai/image"+in, w.editor.token, `{"prompt":"A red kite over Wales","n":2,"aspect_ratio":"16:9","output_format":"jpeg"}`).expect(200).
-		expectAt("model", "demo/image").expectAt("demo", true).expectAt("cost_usd", 0).expectAt("images.1.content_type", "image/jpeg").expectAt("images.0.width", 768).expectAt("images.0.height", 432)
+		expectAt("model", "demo/image").expectAt("demo", true).expectAt("cost_usd", 0).expectAt("images.1.content_type", "image/jpeg").expectAt("images.0.width", 384).expectAt("images.0.height", 216)
 	if made.text("images.0.file_id") == made.text("images.1.file_id") {
 		t.Error("both pictures are one file")
 	}

@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"hash/fnv"
 	"image"
-	"image/color"
 	"image/png"
 	"math"
 	"strings"
 	"time"
 
-	"golang.org/x/image/draw"
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/basicfont"
 	"golang.org/x/image/math/fixed"
@@ -57,6 +55,9 @@ func (Demo) Make(ctx context.Context, r Request) (*Answer, error) {
 	out := &Answer{Units: Units{Images: r.N}}
 	for i := range r.N {
 		drawn, err := draft(r, i)
+		if ctx.Err() != nil {
+			return nil, broken(ctx, "demo", ctx.Err())
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +68,7 @@ func (Demo) Make(ctx context.Context, r Request) (*Answer, error) {
 
 // draft is a picture that shows its own description, in colours of its own.
 func draft(r Request, number int) ([]byte, error) {
-	const longest = 768
+	const longest = 384
 	across, down := shape(r.AspectRatio)
 	width, height := longest, longest
 	if across > down {
@@ -80,23 +81,22 @@ func draft(r Request, number int) ([]byte, error) {
 	tint := sum.Sum32()
 	paper := image.NewRGBA(image.Rect(0, 0, width, height))
 	for y := range height {
+		row := paper.Pix[y*paper.Stride : (y+1)*paper.Stride]
 		for x := range width {
-			paper.SetRGBA(x, y, color.RGBA{R: mix(tint, x, width), G: mix(tint>>8, y, height), B: mix(tint>>16, x+y, width+height), A: 255})
+			row[4*x], row[4*x+1], row[4*x+2], row[4*x+3] = mix(tint, x, width), mix(tint>>8, y, height), mix(tint>>16, x+y, width+height), 255
 		}
 	}
-	const scale, margin, line = 2, 16, 15
-	small := image.NewRGBA(image.Rect(0, 0, width/scale, height/scale))
-	pen := font.Drawer{Dst: small, Src: image.White, Face: basicfont.Face7x13}
-	wide := (width/scale - 2*margin) / basicfont.Face7x13.Advance
+	const margin, line = 16, 15
+	pen := font.Drawer{Dst: paper, Src: image.White, Face: basicfont.Face7x13}
+	wide := (width - 2*margin) / basicfont.Face7x13.Advance
 	for i, words := range append([]string{"DEMO " + r.AspectRatio, ""}, wrap(r.Prompt, wide)...) {
-		if y := margin + (i+1)*line; y < height/scale-margin {
+		if y := margin + (i+1)*line; y < height-margin {
 			pen.Dot = fixed.P(margin, y)
 			pen.DrawString(words)
 		}
 	}
-	draw.NearestNeighbor.Scale(paper, paper.Bounds(), small, small.Bounds(), draw.Over, nil)
 	var out bytes.Buffer
-	err := png.Encode(&out, paper)
+	err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&out, paper)
 	return out.Bytes(), err
 }
 
