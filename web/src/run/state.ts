@@ -80,7 +80,7 @@ interface NodeData {
 /** Takes events in; the state given stays as it is. Deltas have no seq. */
 export function take(before: RunState, events: readonly LiveEvent[]): RunState {
   if (events.length === 0) return before
-  const s: RunState = { ...before, nodes: new Map(before.nodes), logs: before.logs, steps: before.steps }
+  const s: RunState = { ...before }
   let logs: LogLine[] | undefined
   let steps: StepRun[] | undefined
   const owned = new Set<string>()
@@ -88,6 +88,7 @@ export function take(before: RunState, events: readonly LiveEvent[]): RunState {
     const was = s.nodes.get(id)
     if (was && owned.has(id)) return was
     const mine: NodeRun = was ? { ...was, counts: { ...was.counts }, iterations: new Map(was.iterations) } : { status: 'pending', counts: {}, iterations: new Map(), text: '', called: new Map() }
+    if (owned.size === 0) s.nodes = new Map(s.nodes)
     s.nodes.set(id, mine)
     owned.add(id)
     return mine
