@@ -69,7 +69,7 @@ func Kinds(deps Deps) []node.Type {
 		stop(),
 		webSearch(deps.Search, deps.Library),
 		webRead(deps.Read, deps.Library),
-		mcpTool(deps.Tools),
+		mcpTool(deps.Tools, deps.Ledger, deps.Now),
 		toolKind(deps.Tools, deps.Ledger, deps.Now),
 		databaseQuery(deps.Tools, deps.Ledger, deps.Now),
 	}

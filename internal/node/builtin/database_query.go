@@ -67,7 +67,7 @@ config: {credential: shop, sql: "UPDATE orders SET state = $1 WHERE id = $2", pa
 			return node.Result{}, fault.Wrap(fault.Invalid, err, "the parameters cannot be written as JSON")
 		}
 		if err := tools.Fits(t, text); err != nil {
-			return node.Result{}, inWords(err)
+			return node.Result{}, err
 		}
 		return toolCall{Call: c, tool: t, args: text, onCrash: orDefault(cfg.OnCrash, "ask"), ledger: ledger, now: now}.once(ctx)
 	})

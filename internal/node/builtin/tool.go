@@ -4,14 +4,27 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"agentstudio/internal/fault"
 	"agentstudio/internal/node"
+	"agentstudio/internal/schema"
 	"agentstudio/internal/tool"
 	"agentstudio/internal/usage"
 )
+
+// Tools are the tools of workspaces, by their full names.
+type Tools interface {
+	Find(ctx context.Context, workspaceID, name string) (tool.Tool, error)
+	// Fits checks the arguments of a call.
+	Fits(t tool.Tool, args json.RawMessage) error
+	// Names are those that are built in, and Faults what of arguments they
+	// would not take.
+	Names() []string
+	Faults(name string, args map[string]any) []schema.Fault
+}
 
 type toolConfig struct {
 	Tool      string         `json:"tool" jsonschema:"required,title=Tool,minLength=1,maxLength=128" jsonschema_description:"Name of a tool: calculator, or mcp/server/tool for one of an MCP server." jsonschema_extras:"widget=tool"`
@@ -32,27 +45,7 @@ A tool that changes something outside is not called twice in silence. When the p
 config: {tool: image_generate, arguments: {prompt: "A poster of {{ trigger.city }}", aspect_ratio: "2:3"}}
 ` + "```",
 	}, func(ctx context.Context, c node.Call, cfg toolConfig) (node.Result, error) {
-		if tools == nil {
-			return node.Result{}, fault.New(fault.NotConfigured, "this studio has no tools")
-		}
-		t, err := tools.Find(ctx, c.WorkspaceID, cfg.Tool)
-		if fault.Is(err, fault.NotFound) {
-			return node.Result{}, fault.New(fault.Invalid, "%s", fault.Message(err)).WithCode("unknown_tool")
-		}
-		if err != nil {
-			return node.Result{}, err
-		}
-		if cfg.Arguments == nil {
-			cfg.Arguments = map[string]any{}
-		}
-		args, err := json.Marshal(cfg.Arguments)
-		if err != nil {
-			return node.Result{}, fault.Wrap(fault.Invalid, err, "the arguments cannot be written as JSON")
-		}
-		if err := tools.Fits(t, args); err != nil {
-			return node.Result{}, inWords(err)
-		}
-		return toolCall{Call: c, tool: t, args: args, onCrash: orDefault(cfg.OnCrash, "ask"), ledger: ledger, now: now}.once(ctx)
+		return useTool(ctx, c, tools, cfg.Tool, cfg.Arguments, toolCall{onCrash: cfg.OnCrash, ledger: ledger, now: now})
 	})
 	return node.Checked(t, func(cfg toolConfig) []fault.Detail { return checkTool(tools, cfg) })
 }
@@ -106,6 +99,32 @@ func computed(v any, steps []string) bool {
 	return ok && strings.Contains(text, "{{")
 }
 
+// useTool calls a tool of the workspace as a node does. How is what it is called
+// with beside the tool and its arguments.
+func useTool(ctx context.Context, c node.Call, tools Tools, name string, arguments map[string]any, how toolCall) (node.Result, error) {
+	if tools == nil {
+		return node.Result{}, fault.New(fault.NotConfigured, "this studio has no tools")
+	}
+	t, err := tools.Find(ctx, c.WorkspaceID, name)
+	if fault.Is(err, fault.NotFound) {
+		return node.Result{}, fault.New(fault.Invalid, "%s", fault.Message(err)).WithCode("unknown_tool")
+	}
+	if err != nil {
+		return node.Result{}, err
+	}
+	if arguments == nil {
+		arguments = map[string]any{}
+	}
+	how.Call, how.tool, how.onCrash = c, t, orDefault(how.onCrash, "ask")
+	if how.args, err = json.Marshal(arguments); err != nil {
+		return node.Result{}, fault.Wrap(fault.Invalid, err, "the arguments cannot be written as JSON")
+	}
+	if err := tools.Fits(t, how.args); err != nil {
+		return node.Result{}, inArguments(err)
+	}
+	return how.once(ctx)
+}
+
 // toolCall is one attempt of a node at a tool.
 type toolCall struct {
 	node.Call
@@ -141,7 +160,7 @@ func (c toolCall) once(ctx context.Context) (node.Result, error) {
 	recorded, err := c.Step(ctx, node.Step{Name: name, Kind: "tool", Title: c.tool.Name, Input: c.args}, func(ctx context.Context) (node.StepResult, error) {
 		out, err := tool.Use(ctx, c.tool, c.with(), c.ledger, c.now)
 		if spent = out.Usage; err != nil {
-			return node.StepResult{}, inWords(err)
+			return node.StepResult{}, err
 		}
 		if out.Value == nil {
 			out.Value = out.Text
@@ -221,4 +240,18 @@ func (c toolCall) again(ctx context.Context, ask string) (node.Result, error) {
 		return node.Result{}, unknown
 	}
 	return node.Result{}, nil
+}
+
+// inArguments places the faults of arguments where a node has them.
+func inArguments(err error) error {
+	f := fault.As(err)
+	if f == nil || len(f.Details) == 0 {
+		return err
+	}
+	told := *f
+	told.Details = slices.Clone(f.Details)
+	for i, d := range told.Details {
+		told.Details[i].Location = strings.TrimSuffix("arguments."+d.Location, ".")
+	}
+	return &told
 }
