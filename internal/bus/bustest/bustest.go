@@ -88,23 +88,30 @@ func ordered(t *testing.T, here, there event.Bus) {
 		sub := to.Subscribe(room)
 		defer sub.Close()
 		Meet(t, from, sub, room)
-		at := time.Now().UTC().Truncate(time.Millisecond)
-		for i := range int64(100) {
-			from.Publish(t.Context(), event.Event{Room: room, Seq: i + 1, Type: "t", Name: "n", At: at, Data: json.RawMessage(`{"text":"ü "}`)},
-				event.Event{Room: room, Type: event.NodeOutput, Name: "delta", Data: json.RawMessage(`"x"`)},
-				event.Event{Room: Room(), Seq: 1, Type: "other"})
-		}
-		for i := range int64(100) {
-			e, delta := next(t, sub), next(t, sub)
-			if e.Room != room || e.Seq != i+1 || e.Type != "t" || e.Name != "n" || !e.At.Equal(at) || string(e.Data) != `{"text":"ü "}` {
-				t.Fatalf("got %+v in place of event %d", e, i+1)
+		// What was missed before they met may be told a little later: once.
+		for round := 0; ; round++ {
+			at := time.Now().UTC().Truncate(time.Millisecond)
+			for i := range int64(100) {
+				from.Publish(t.Context(), event.Event{Room: room, Seq: i + 1, Type: "t", Name: "n", At: at, Data: json.RawMessage(`{"text":"ü "}`)},
+					event.Event{Room: room, Type: event.NodeOutput, Name: "delta", Data: json.RawMessage(`"x"`)},
+					event.Event{Room: Room(), Seq: 1, Type: "other"})
 			}
-			if delta.Room != room || delta.Seq != 0 || delta.Name != "delta" {
-				t.Fatalf("got %+v in place of delta %d", delta, i+1)
+			for i := range int64(100) {
+				e, delta := next(t, sub), next(t, sub)
+				if e.Room != room || e.Seq != i+1 || e.Type != "t" || e.Name != "n" || !e.At.Equal(at) || string(e.Data) != `{"text":"ü "}` {
+					t.Fatalf("got %+v in place of event %d", e, i+1)
+				}
+				if delta.Room != room || delta.Seq != 0 || delta.Name != "delta" {
+					t.Fatalf("got %+v in place of delta %d", delta, i+1)
+				}
 			}
-		}
-		if sub.Lagged() {
-			t.Error("it lagged, yet nothing was missed")
+			if !sub.Lagged() {
+				break
+			}
+			if round == 2 {
+				t.Error("it lagged, yet nothing was missed")
+				break
+			}
 		}
 	}
 }
