@@ -50,8 +50,23 @@ function Gate() {
   return <Pages />
 }
 
+/** Fetches the other pages once the first one is there and nothing else is to be done. */
+function useOthers() {
+  useEffect(() => {
+    // A page that cannot be fetched now is asked for again when it is opened.
+    const fetchAll = () => void pages.reduce((before, p) => before.then(() => p.load()).then(() => undefined, () => undefined), Promise.resolve())
+    if (!('requestIdleCallback' in window)) {
+      const timer = setTimeout(fetchAll, 1000)
+      return () => clearTimeout(timer)
+    }
+    const waiting = requestIdleCallback(fetchAll, { timeout: 3000 })
+    return () => cancelIdleCallback(waiting)
+  }, [])
+}
+
 function Pages() {
   const [location] = useLocation()
+  useOthers()
   return (
     <Switch>
       {loaded.map(({ path, wide, Page }) => (

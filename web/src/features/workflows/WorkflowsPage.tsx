@@ -6,6 +6,7 @@ import './workflows.css'
 import { useUser } from '@/api/hooks'
 import { useCreateWorkflow, useImportWorkflow, useMemberNames, useWorkspaceUpdates, type WorkflowSummary } from '@/api/workflows'
 import { useCommands } from '@/app/commands'
+import { useKinds } from '@/canvas/queries'
 import { ago } from '@/ui/format'
 import { Bones, Button, Empty, Fault, Menu, Segments, Status, StatusIcon } from '@/ui/kit'
 import { toast, toastError } from '@/ui/toast'
@@ -16,6 +17,7 @@ import { t } from '@/text'
 const states = ['', 'draft', 'published', 'archived'] as const
 
 export default function WorkflowsPage() {
+  useKinds() // the editor needs them at once
   const [filter, setFilter] = useState<Filter>({ query: '', status: '', tags: [] })
   const query = useLater(filter.query.trim())
   const list = useWorkflowList({ ...filter, query })
