@@ -70,17 +70,6 @@ func (r *Reader) prepared(ctx context.Context, text string) *sql.Stmt {
 	return s
 }
 
-// total returns how many rows a list has of which a page of found ones, at most
-// limit from offset on, was read: only a page that is full, or empty, needs the
-// query that counts.
-func (db *DB) total(ctx context.Context, found, limit, offset int, count string, args ...any) (total int, err error) {
-	if found < limit && (found > 0 || offset == 0) {
-		return offset + found, nil
-	}
-	err = db.Read().QueryRowContext(ctx, count, args...).Scan(&total)
-	return total, explain(err)
-}
-
 // Close closes the statements and the pool.
 func (r *Reader) Close() error {
 	r.mu.Lock()

@@ -51,6 +51,7 @@ type DB struct {
 	stuck   atomic.Bool // the last transaction found that nothing can be stored
 
 	identities identities
+	counts     counts
 }
 
 // Open opens the database, locks its data directory (SQLite), and runs the
