@@ -70,6 +70,7 @@ type Model struct {
 
 // ModelPrice is what a model costs, in dollars per million tokens.
 type ModelPrice struct {
+	_          struct{} `nullable:"true"`
 	Input      *float64 `json:"input" doc:"null: not known"`
 	Output     *float64 `json:"output" doc:"null: not known"`
 	CacheRead  *float64 `json:"cache_read" doc:"null: not known"`

@@ -109,6 +109,11 @@ func TestOnlyAllowedOriginsMayCall(t *testing.T) {
 	if pre.Header.Get("Access-Control-Allow-Origin") != "https://friend.example" || !strings.Contains(pre.Header.Get("Access-Control-Allow-Headers"), "If-Match") {
 		t.Errorf("preflight answered %v", pre.Header)
 	}
+	models := s.do("OPTIONS", "/workflows", "", nil, "Origin", "https://friend.example", "Access-Control-Request-Method", "POST",
+		"Access-Control-Request-Headers", "authorization, x-stainless-os,anthropic-version, x-evil, X-Stainless-<b>").expect(204)
+	if got := models.Header.Get("Access-Control-Allow-Headers"); !strings.HasSuffix(got, "X-Api-Key, x-stainless-os, anthropic-version") {
+		t.Errorf("an official client of models in a browser may send %q", got)
+	}
 	if got := s.do("GET", "/healthz", "", nil, "Origin", "https://stranger.example").Header.Get("Access-Control-Allow-Origin"); got != "" {
 		t.Errorf("a stranger is allowed: %q", got)
 	}

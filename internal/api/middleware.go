@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -235,7 +236,7 @@ func (s *Server) cors(next http.Handler) http.Handler {
 		h.Set("Access-Control-Expose-Headers", "ETag, Location, X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset")
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
-			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, Idempotency-Key, Last-Event-ID, X-Request-Id, X-Api-Key, Anthropic-Version")
+			h.Set("Access-Control-Allow-Headers", strings.Join(append([]string{"Authorization, Content-Type, If-Match, Idempotency-Key, Last-Event-ID, X-Request-Id, X-Api-Key"}, ofClients(r)...), ", "))
 			h.Set("Access-Control-Max-Age", "600")
 			w.WriteHeader(http.StatusNoContent)
 			return
@@ -243,6 +244,19 @@ func (s *Server) cors(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// ofClients returns which of the headers that a page asks leave for are those
+// that the official clients of models send on their own account.
+func ofClients(r *http.Request) (names []string) {
+	for name := range strings.SplitSeq(strings.ToLower(r.Header.Get("Access-Control-Request-Headers")), ",") {
+		if name = strings.TrimSpace(name); clientHeader.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+var clientHeader = regexp.MustCompile(`^(x-stainless|anthropic|openai)-[a-z-]{1,64}$`)
 
 // crossOrigin refuses what another site's page makes a browser send. Webhooks
 // carry no cookies and may come from anywhere.

@@ -56,9 +56,10 @@ type WorkflowSummary struct {
 
 // LastExecution is how a workflow's newest execution stands.
 type LastExecution struct {
-	ID        string `json:"id"`
-	Status    string `json:"status"`
-	CreatedAt Time   `json:"created_at"`
+	_         struct{} `nullable:"true"`
+	ID        string   `json:"id"`
+	Status    string   `json:"status"`
+	CreatedAt Time     `json:"created_at"`
 }
 
 type oneWorkflow struct {

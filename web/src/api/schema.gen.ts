@@ -2604,7 +2604,7 @@ export interface components {
             created_at: string;
             id: string;
             status: string;
-        };
+        } | null;
         Lineage: {
             /** @description Nodes with another configuration */
             config: string[] | null;
@@ -2951,7 +2951,7 @@ export interface components {
             output: number | null;
             /** @description The date the price list was read */
             read: string;
-        };
+        } | null;
         NewAPIKey: {
             /** Format: date-time */
             created_at: string;
