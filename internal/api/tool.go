@@ -25,7 +25,7 @@ type Tool struct {
 	Configured  bool            `json:"configured" doc:"Whether it can be used here"`
 	Needs       []string        `json:"needs" doc:"What an operator sets up for it"`
 	// Limit is nil for tools that have none.
-	Limit        *ToolLimit `json:"limit" doc:"How often the workspace may use it, by agents, nodes and people together; null: as often as it likes"`
+	Limit        *ToolLimit `json:"limit,omitempty" doc:"How often the workspace may use it, by agents, nodes and people together; left out: as often as it likes"`
 	Restrictions []string   `json:"restrictions" doc:"What it cannot do, whoever calls it, in sentences"`
 }
 

@@ -37,7 +37,7 @@ const openedDatabases = "Only databases that the operator has opened to the work
 func databaseQuery(databases Databases) tool.Tool {
 	t := tool.Define(tool.Spec{Name: "database_query", Title: "Query a database", Category: "data", Risk: node.RiskMedium, Needs: []string{"STUDIO_DATABASES"}, Limit: perMinute(120),
 		Restrictions: []string{readsOnly, openedDatabases, fmt.Sprintf("%d rows and %s at most.", database.MaxRows, limit.Spoken(database.MaxTime))},
-		Description: "Reads rows from a database. It cannot change anything there."},
+		Description:  "Reads rows from a database. It cannot change anything there."},
 		func(ctx context.Context, call tool.Call, a databaseQueryArgs) (tool.Result, error) {
 			return askDatabase(ctx, databases, call, a, false)
 		})
@@ -50,7 +50,7 @@ func databaseQuery(databases Databases) tool.Tool {
 func databaseWrite(databases Databases) tool.Tool {
 	t := tool.Define(tool.Spec{Name: "database_write", Title: "Change a database", Category: "data", Risk: node.RiskHigh, Effect: true, Needs: []string{"STUDIO_DATABASES"}, Limit: perMinute(60),
 		Restrictions: []string{openedDatabases, "Only where the operator says :write; one statement at a time.", fmt.Sprintf("%s at most.", limit.Spoken(database.MaxTime))},
-		Description: "Runs one statement that changes rows of a database, in a transaction: whole or not at all."},
+		Description:  "Runs one statement that changes rows of a database, in a transaction: whole or not at all."},
 		func(ctx context.Context, call tool.Call, a databaseQueryArgs) (tool.Result, error) {
 			return askDatabase(ctx, databases, call, a, true)
 		})
