@@ -13,6 +13,7 @@ import (
 	"syscall"
 	_ "time/tzdata" // time zones for machines that have none
 
+	"agentstudio/internal/app"
 	"agentstudio/internal/config"
 	"agentstudio/internal/fault"
 	"agentstudio/internal/mcp/client"
@@ -79,7 +80,7 @@ func run(args []string) int {
 	}
 	k, err := parser.Parse(args)
 	if err == nil {
-		err = c.Complete()
+		err = errors.Join(c.Complete(), app.CheckTools(c.Config))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "agentstudio:", err)

@@ -15,7 +15,6 @@ import (
 	"agentstudio/internal/node"
 	"agentstudio/internal/schema"
 	"agentstudio/internal/tool"
-	"agentstudio/internal/usage"
 )
 
 // Saved finds saved agents; *Agents of the store is one.
@@ -106,7 +105,7 @@ type Runner struct {
 	tools   *tool.Catalogue
 	source  tool.Source
 	saved   Saved
-	ledger  usage.Sink
+	gate    *tool.Gate
 	files   Files
 	blind   func(models []string) []string
 	now     func() time.Time
@@ -123,9 +122,9 @@ type RunnerConfig struct {
 	// nil: none are.
 	Blind func(models []string) []string
 	Now   func() time.Time // the clock; nil: time.Now
-	// Ledger hears of every call of a tool; models tell theirs themselves. nil:
-	// nobody does.
-	Ledger usage.Sink
+	// Gate is what the calls of tools pass; nil: one of their own, which tells
+	// nobody of them.
+	Gate *tool.Gate
 }
 
 // NewRunner returns a runner.
@@ -133,10 +132,10 @@ func NewRunner(models Models, tools *tool.Catalogue, cfg RunnerConfig) *Runner {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Ledger == nil {
-		cfg.Ledger = usage.Discard{}
+	if cfg.Gate == nil {
+		cfg.Gate = tool.NewGate(tool.GateConfig{Now: cfg.Now})
 	}
-	return &Runner{models: models, tools: tools, source: cfg.Source, saved: cfg.Saved, ledger: cfg.Ledger, files: cfg.Files, blind: cfg.Blind, now: cfg.Now}
+	return &Runner{models: models, tools: tools, source: cfg.Source, saved: cfg.Saved, gate: cfg.Gate, files: cfg.Files, blind: cfg.Blind, now: cfg.Now}
 }
 
 // Run answers a prompt as the agent the settings describe, on behalf of a

@@ -15,6 +15,7 @@ import (
 	"agentstudio/internal/llm"
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/nodetest"
+	"agentstudio/internal/tool"
 	"agentstudio/internal/usage"
 )
 
@@ -363,7 +364,7 @@ func TestEveryCallOfAToolIsInTheLedgerWithWhoMadeIt(t *testing.T) {
 	w.agents["lead"] = lead
 	b := &book{}
 	c := node.Call{Host: nodetest.New(nil), WorkspaceID: "w", ExecutionID: "e", APIKeyID: "k"}
-	if _, err := agent.NewRunner(w, w.tools(), agent.RunnerConfig{Saved: w, Ledger: b}).Run(t.Context(), c, agent.Settings{AgentID: "lead"}, []llm.Block{{Type: llm.TextBlock, Text: "do it"}}); err != nil {
+	if _, err := agent.NewRunner(w, w.tools(), agent.RunnerConfig{Saved: w, Gate: tool.NewGate(tool.GateConfig{Ledger: b})}).Run(t.Context(), c, agent.Settings{AgentID: "lead"}, []llm.Block{{Type: llm.TextBlock, Text: "do it"}}); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{}

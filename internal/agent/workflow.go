@@ -36,7 +36,10 @@ func (r *run) viaWorkflow(ctx context.Context, name string, c llm.Block) (o outc
 	if ended := r.call.Resume; ended != nil && ended.Name == name {
 		return r.told(ctx, t, call, ended), true, nil
 	}
-	start, runs, err := t.Child(ctx, call)
+	start, runs, err := r.runner.gate.Child(ctx, t, call)
+	if tool.Limited(err) {
+		return outcome{Text: words(err), Failed: true}, true, nil
+	}
 	if err != nil || !runs {
 		return outcome{}, false, nil //nolint:nilerr // the tool says the same when it is called
 	}
@@ -47,10 +50,7 @@ func (r *run) viaWorkflow(ctx context.Context, name string, c llm.Block) (o outc
 // told is what the model reads of a workflow that has ended. The call enters
 // the ledger then; what the workflow used is in its own execution.
 func (r *run) told(ctx context.Context, t tool.Tool, call tool.Call, ended *node.Resume) outcome {
-	t.Run = func(context.Context, tool.Call) (tool.Result, error) {
-		return tool.Result{Value: ended.Data}, ended.Err
-	}
-	result, err := tool.Use(ctx, t, call, r.runner.ledger, r.runner.now)
+	result, err := r.runner.gate.Ended(ctx, t, call, ended)
 	if err != nil {
 		return outcome{Text: words(err), Failed: true}
 	}

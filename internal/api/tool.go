@@ -7,6 +7,7 @@ import (
 
 	"agentstudio/internal/access"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/limit"
 	"agentstudio/internal/node"
 	"agentstudio/internal/tool"
 	"agentstudio/internal/toolbox"
@@ -23,11 +24,28 @@ type Tool struct {
 	InputSchema json.RawMessage `json:"input_schema" doc:"JSON Schema of its arguments"`
 	Configured  bool            `json:"configured" doc:"Whether it can be used here"`
 	Needs       []string        `json:"needs" doc:"What an operator sets up for it"`
+	// Limit is nil for tools that have none.
+	Limit        *ToolLimit `json:"limit,omitempty" doc:"How often the workspace may use it, by agents, nodes and people together; left out: as often as it likes"`
+	Restrictions []string   `json:"restrictions" doc:"What it cannot do, whoever calls it, in sentences"`
+}
+
+// ToolLimit is how often a tool may be used. A burst may use it up at once;
+// then it becomes free again bit by bit.
+type ToolLimit struct {
+	Calls   int     `json:"calls"`
+	Seconds float64 `json:"seconds"`
+}
+
+func viewLimit(r limit.Rate) *ToolLimit {
+	if r.Requests <= 0 || r.Per <= 0 {
+		return nil
+	}
+	return &ToolLimit{Calls: r.Requests, Seconds: r.Per.Seconds()}
 }
 
 func viewTool(t tool.Tool) Tool {
 	return Tool{ID: t.Name, Title: t.Title, Description: t.Description, Category: t.Category, Risk: t.Risk, Effect: t.Effect, InputSchema: t.Schema,
-		Configured: t.Configured == nil || t.Configured(), Needs: listed(t.Needs)}
+		Configured: t.Configured == nil || t.Configured(), Needs: listed(t.Needs), Limit: viewLimit(t.Limit), Restrictions: listed(t.Restrictions)}
 }
 
 // aiTools is the category of tools that ask a model: they count as calls of one.

@@ -109,7 +109,7 @@ func box(s *studio, budgets *usage.Service) *toolbox.Service {
 	registry := llm.NewRegistry(llm.Config{Decorate: func(p llm.Provider) llm.Model {
 		return llm.Meter(p, book, nil, llm.MeterConfig{Gate: budgets})
 	}}, scripted.Provider{}, caller{})
-	return toolbox.New(tool.NewShelf(catalogue, notes{}), demoModels{registry}, book, toolbox.Config{})
+	return toolbox.New(tool.NewShelf(catalogue, notes{}), demoModels{registry}, tool.NewGate(tool.GateConfig{Ledger: book, Limiter: limit.NewLocal(time.Now)}), toolbox.Config{})
 }
 
 // booked returns the rows of the ledger that a condition holds for.

@@ -105,6 +105,7 @@ type App struct {
 	databases *databases
 	media     *media.Service
 	shelf     *tool.Shelf // what workspaces may use
+	gate      *tool.Gate  // what every use of a tool passes
 	usage     *usageWriter
 	prices    *llm.Prices
 	metrics   *metrics.Metrics
@@ -181,8 +182,13 @@ func (a *App) wire(secrets [][]byte) error {
 	if a.media, err = mediaService(a.cfg, a.metrics.Sink(a.usage), counted{a.Budgets, a.metrics.Sink(usage.Discard{})}, web); err != nil {
 		return err
 	}
-	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web))...)
-	a.Toolbox = toolbox.New(a.shelf, agentModels{a.Models}, a.usage, toolbox.Config{})
+	ofTools, err := newToolLimits(a.cfg)
+	if err != nil {
+		return err
+	}
+	a.gate = tool.NewGate(tool.GateConfig{Ledger: a.usage, Limiter: a.limiter, Now: a.now})
+	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web, ofTools))...)
+	a.Toolbox = toolbox.New(a.shelf, agentModels{a.Models}, a.gate, toolbox.Config{})
 	workflows := store.NewWorkflows(a.db, a.Kinds)
 	library := workflow.NewLibrary(workflows, a.Kinds, 0)
 	a.Workflows = workflow.NewService(workflows, a.Kinds, library, a.Bus, workflow.Config{NewID: NewID, Agents: store.NewAgents(a.db)})

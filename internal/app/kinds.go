@@ -20,16 +20,16 @@ import (
 const maxFile = 32 << 20
 
 // kindDeps is what the node kinds may reach.
-func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
+func (a *App) kindDeps(web *outbound.Client, limits toolLimits) builtin.Deps {
 	key := a.cfg.JinaAPIKey.Reveal()
 	search, read := websearch.New(web, a.cfg.JinaSearchURL, key), webread.New(web, a.cfg.JinaReaderURL, key)
 	files := a.Files.Paths()
 	a.Memory = memory.NewService(store.NewMemories(a.db), memory.Config{NewID: NewID})
-	a.Tools = tool.NewCatalogue(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer, Memory: a.Memory, Databases: a.databases, Media: a.media, Workflows: callable{a}})...)
-	sourced := a.connectMCP(web)
+	a.Tools = tool.NewCatalogue(limits.on(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer, Memory: a.Memory, Databases: a.databases, Media: a.media, Workflows: callable{a}}))...)
+	sourced := a.connectMCP(web, limits)
 	a.shelf = tool.NewShelf(a.Tools, sourced)
 	saved := store.NewAgents(a.db)
-	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Source: sourced, Ledger: a.usage, Files: files, Blind: agentModels{a.Models}.blind})
+	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Source: sourced, Gate: a.gate, Files: files, Blind: agentModels{a.Models}.blind})
 	a.Agents = agent.NewService(saved, runner, agent.Config{NewID: NewID})
 	return builtin.Deps{
 		HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer,
@@ -37,6 +37,6 @@ func (a *App) kindDeps(web *outbound.Client) builtin.Deps {
 		Library: demo.New(),
 		Agent:   runner,
 		Tools:   a.shelf,
-		Ledger:  a.usage,
+		Gate:    a.gate,
 	}
 }

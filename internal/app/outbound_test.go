@@ -53,7 +53,7 @@ func sharedLimit(t *testing.T, database, redis string) {
 			x, err := s.RunOnce(t.Context(), s.by, d, json.RawMessage(`{}`), false, func(event.Event) {})
 			if err != nil {
 				t.Error(err)
-			} else if x.Error != nil && x.Error.Code == "outbound_limit" && strings.Contains(x.Error.Message, "1 times in 24h only") {
+			} else if x.Error != nil && x.Error.Code == "outbound_limit" && strings.Contains(x.Error.Message, "1 time in 24h only") {
 				refused.Add(1)
 			}
 		})

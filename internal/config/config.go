@@ -70,6 +70,7 @@ type Config struct {
 	TranscribeModel  string   `group:"Models" name:"default-transcription-model" env:"DEFAULT_TRANSCRIPTION_MODEL" help:"Model that hears where none is named. Empty: as for images."`
 	ModelEndpoints   []string `group:"Models" env:"STUDIO_MODEL_ENDPOINTS" help:"More servers that speak OpenAI's protocol, as name=url; the key of each is read from NAME_API_KEY."`
 	ModelPrices      string   `group:"Models" env:"STUDIO_MODEL_PRICES" help:"JSON file with prices that replace the built-in ones."`
+	ToolLimits       []string `group:"Tools" env:"STUDIO_TOOL_LIMITS" help:"How often one workspace may use a tool, instead of the tool's own limit: send_email=20/1h,web_search=60/1m,mcp/github/*=30/1m,mcp/*=off. Of several that fit a tool of an MCP server the most exact one counts. Shared by all processes through Redis, else counted in each."`
 	Databases        []string `group:"Tools" env:"STUDIO_DATABASES" help:"Databases that workflows and agents may read from, by the names of their credentials: shop for every workspace, crm@workspace-id for one; with :write behind it they may change it too. The address of shop is in STUDIO_CREDENTIAL_SHOP: postgres://…, mysql://… or sqlite:///file."`
 	JinaAPIKey       Secret   `group:"Tools" env:"JINA_API_KEY" help:"Key for web search and for reading pages through Jina."`
 	JinaSearchURL    string   `group:"Tools" name:"jina-search-url" env:"JINA_SEARCH_URL" default:"https://s.jina.ai" help:"Server of the web search."`
@@ -77,7 +78,8 @@ type Config struct {
 }
 
 // Complete fills in what follows from other settings and checks what no tag
-// can say. It reports every fault it finds.
+// can say. It reports every fault it finds, but for what only the tools can tell:
+// see Tools.
 func (c *Config) Complete() error {
 	var faults []error
 	dir, err := expandHome(c.DataDir)

@@ -47,10 +47,10 @@ type Answer struct {
 
 // Bounds of an answer.
 const (
-	maxRows  = 10_000
+	MaxRows  = 10_000
 	maxBytes = 4 << 20  // of the rows
 	maxRead  = 16 << 20 // of what the server sends
-	maxTime  = 5 * time.Minute
+	MaxTime  = 5 * time.Minute
 )
 
 // Client asks. It is safe for concurrent use.
@@ -83,11 +83,11 @@ func (c *Client) Query(ctx context.Context, q Query) (*Answer, error) {
 	if q.MaxRows <= 0 {
 		q.MaxRows = 100
 	}
-	q.MaxRows = min(q.MaxRows, maxRows)
+	q.MaxRows = min(q.MaxRows, MaxRows)
 	if q.Timeout <= 0 {
 		q.Timeout = 30 * time.Second
 	}
-	q.Timeout = min(q.Timeout, maxTime)
+	q.Timeout = min(q.Timeout, MaxTime)
 	late := fault.New(fault.Timeout, "the database took longer than %s", q.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, q.Timeout, late)
 	defer cancel()

@@ -3,6 +3,8 @@ package limit
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -14,6 +16,30 @@ type Rate struct {
 	// Patience is how long a request may be put off instead of being refused:
 	// then it is counted at once, and the verdict says when its turn comes.
 	Patience time.Duration
+}
+
+// String is the rate in words: "20 times in 1h".
+func (r Rate) String() string {
+	times := "times"
+	if r.Requests == 1 {
+		times = "time"
+	}
+	return strconv.Itoa(r.Requests) + " " + times + " in " + Spoken(r.Per)
+}
+
+// Spoken writes a stretch of time without its zeroes, in whole seconds rounded
+// up where it is longer than one.
+func Spoken(d time.Duration) string {
+	if d > time.Second {
+		d = (d + time.Second - 1).Truncate(time.Second)
+	}
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
 }
 
 // Step is the time in which one request becomes free again.

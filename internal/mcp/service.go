@@ -8,6 +8,8 @@ import (
 
 	"agentstudio/internal/access"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/limit"
+	"agentstudio/internal/tool"
 	"agentstudio/internal/workspace"
 )
 
@@ -63,12 +65,19 @@ type Service struct {
 type Config struct {
 	NewID func() string
 	Now   func() time.Time
+	// Gate is what calls by hand pass, as those of agents do; nil: one of their
+	// own. Limits are those of the Source.
+	Gate   *tool.Gate
+	Limits func(name string) limit.Rate
 }
 
 // NewService returns the use cases.
 func NewService(store Store, pool *Pool, cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Gate == nil {
+		cfg.Gate = tool.NewGate(tool.GateConfig{Now: cfg.Now})
 	}
 	return &Service{store: store, pool: pool, cfg: cfg}
 }
@@ -283,8 +292,9 @@ func (s *Service) Prompts(ctx context.Context, by access.Actor, id string) ([]Pr
 }
 
 // Call tries a tool. Invalid: the arguments do not fit its schema, with every
-// fault. A result that is an error is a result.
-func (s *Service) Call(ctx context.Context, by access.Actor, id, tool string, args json.RawMessage) (*Result, error) {
+// fault. TooMany: the workspace has used it as often as it may. A result that is
+// an error is a result.
+func (s *Service) Call(ctx context.Context, by access.Actor, id, name string, args json.RawMessage) (*Result, error) {
 	server, err := s.load(ctx, by, id, access.UseSecrets)
 	if err != nil {
 		return nil, err
@@ -292,5 +302,17 @@ func (s *Service) Call(ctx context.Context, by access.Actor, id, tool string, ar
 	if err := by.Need(server.WorkspaceID, access.UseTools); err != nil {
 		return nil, err
 	}
-	return s.pool.Call(ctx, server, Use{Tool: tool, Args: args})
+	full := ToolName(server.Name, name)
+	var out *Result
+	t := tool.Tool{Spec: tool.Spec{Name: full, Limit: rate(s.cfg.Limits, full)}, Run: func(ctx context.Context, _ tool.Call) (_ tool.Result, err error) {
+		if out, err = s.pool.Call(ctx, server, Use{Tool: name, Args: args}); err == nil && out.IsError {
+			err = fault.New(fault.Invalid, "%s", orSomething(out.Text(), name)).WithCode("tool_error")
+		}
+		return tool.Result{}, err
+	}}
+	_, err = s.cfg.Gate.Use(ctx, t, tool.Call{WorkspaceID: server.WorkspaceID, UserID: by.UserID, APIKeyID: by.APIKeyID, By: &by, Args: args})
+	if out != nil {
+		return out, nil
+	}
+	return nil, err
 }

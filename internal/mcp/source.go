@@ -6,18 +6,23 @@ import (
 	"strings"
 
 	"agentstudio/internal/fault"
+	"agentstudio/internal/limit"
 	"agentstudio/internal/tool"
 )
 
 // Source offers the tools of a workspace's servers to agents and nodes, as
 // mcp/<server>/<tool>.
 type Source struct {
-	store Store
-	pool  *Pool
+	store  Store
+	pool   *Pool
+	limits func(name string) limit.Rate
 }
 
-// NewSource returns the tools of all servers.
-func NewSource(store Store, pool *Pool) *Source { return &Source{store: store, pool: pool} }
+// NewSource returns the tools of all servers. limits says how often a workspace
+// may use one, by its full name; nil: as often as it likes.
+func NewSource(store Store, pool *Pool, limits func(name string) limit.Rate) *Source {
+	return &Source{store: store, pool: pool, limits: limits}
+}
 
 var _ tool.Source = (*Source)(nil)
 
@@ -93,7 +98,8 @@ func (s *Source) tool(server *Server, t Tool) tool.Tool {
 		description = t.Label()
 	}
 	return tool.Tool{
-		Spec: tool.Spec{Name: ToolName(server.Name, t.Name), Title: t.Label(), Description: description, Category: "mcp", Schema: t.InputSchema, Risk: t.Risk(), Effect: !t.ReadOnly},
+		Spec: tool.Spec{Name: ToolName(server.Name, t.Name), Title: t.Label(), Description: description, Category: "mcp", Schema: t.InputSchema, Risk: t.Risk(), Effect: !t.ReadOnly,
+			Limit: rate(s.limits, ToolName(server.Name, t.Name)), Restrictions: restrictions(server, t)},
 		Run: func(ctx context.Context, call tool.Call) (tool.Result, error) {
 			server, err := s.store.Find(ctx, workspaceID, id) // as it is now
 			if err != nil {
@@ -113,6 +119,22 @@ func (s *Source) tool(server *Server, t Tool) tool.Tool {
 			return tool.Result{Text: out.Text(), Value: out.Value()}, nil
 		},
 	}
+}
+
+func rate(limits func(string) limit.Rate, name string) limit.Rate {
+	if limits == nil {
+		return limit.Rate{}
+	}
+	return limits(name)
+}
+
+// restrictions are what is known of a tool that others run.
+func restrictions(server *Server, t Tool) []string {
+	said := []string{fmt.Sprintf("Runs at the MCP server %s; a call takes %s at most.", server.Name, limit.Spoken(server.Timeout))}
+	if t.ReadOnly {
+		said = append(said, "The server says that it reads only.")
+	}
+	return said
 }
 
 func orSomething(text, name string) string {

@@ -164,19 +164,8 @@ func (l *limits) take(ctx context.Context, key, what string, rate limit.Rate) (t
 	}
 	if !v.Allowed {
 		l.waited(true)
-		return 0, fault.New(fault.TooMany, "this studio may call %s %d times in %s only, and the next turn is in %s", what, rate.Requests, spoken(rate.Per), v.Retry.Round(time.Second)+time.Second).
+		return 0, fault.New(fault.TooMany, "this studio may call %s %s only, and the next turn is in %s", what, rate, v.Retry.Round(time.Second)+time.Second).
 			WithCode("outbound_limit").WithRetryAfter(v.Retry)
 	}
 	return v.Wait, nil
-}
-
-// spoken writes a stretch of time without its zeroes.
-func spoken(d time.Duration) string {
-	s := d.String()
-	for _, zero := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(s, zero) {
-			s = s[:len(s)-2]
-		}
-	}
-	return s
 }

@@ -93,7 +93,7 @@ func TestACallWaitsForItsTurnOrIsToldWhenToComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := c.Do(t.Context(), outbound.Request{URL: url + "/secret"})
-	wantFault(t, err, fault.TooMany, "this studio may call "+host+" 1 times in 1h only, and the next turn is in")
+	wantFault(t, err, fault.TooMany, "this studio may call "+host+" 1 time in 1h only, and the next turn is in")
 	if f := fault.As(err); f.Code != "outbound_limit" || f.RetryAfter < 59*time.Minute || strings.Contains(f.Message, "secret") || refusals.Load() != 1 {
 		t.Errorf("got %+v, %d refusals", f, refusals.Load())
 	}
@@ -105,7 +105,7 @@ func TestACallWaitsForItsTurnOrIsToldWhenToComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.Do(ctx, outbound.Request{URL: url})
-	wantFault(t, err, fault.TooMany, "1 times in 5s only")
+	wantFault(t, err, fault.TooMany, "1 time in 5s only")
 	if came.Load() != 5 {
 		t.Errorf("%d calls arrived", came.Load())
 	}
@@ -141,5 +141,5 @@ func TestAProcessCountsAloneWhileTheLimiterFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := c.Do(t.Context(), outbound.Request{URL: url})
-	wantFault(t, err, fault.TooMany, "1 times in 1h")
+	wantFault(t, err, fault.TooMany, "1 time in 1h")
 }

@@ -24,7 +24,8 @@ type Limits struct {
 	Lines   int           // of console output kept; 200
 }
 
-func (l *Limits) fill() {
+// Filled returns the limits with the defaults where they say nothing.
+func (l Limits) Filled() Limits {
 	if l.Timeout <= 0 {
 		l.Timeout = 5 * time.Second
 	}
@@ -37,6 +38,7 @@ func (l *Limits) fill() {
 	if l.Lines <= 0 {
 		l.Lines = 200
 	}
+	return l
 }
 
 // Outcome is what a run left behind.
@@ -51,7 +53,7 @@ type Outcome struct {
 // message names the line), or returns more than the limit; Timeout; Cancelled
 // when ctx ends.
 func Run(ctx context.Context, code string, scope map[string]any, limits Limits) (out Outcome, err error) {
-	limits.fill()
+	limits = limits.Filled()
 	program, err := wrap(code, scope, limits)
 	if err != nil {
 		return Outcome{}, err

@@ -3,11 +3,8 @@ package tool
 import (
 	"context"
 	"encoding/json"
-	"time"
 
-	"agentstudio/internal/fault"
 	"agentstudio/internal/schema"
-	"agentstudio/internal/usage"
 )
 
 // Shelf is what a workspace may use: the tools that are built in, and those of
@@ -54,32 +51,4 @@ func (s *Shelf) Fits(t Tool, args json.RawMessage) error {
 		return nil //nolint:nilerr // where it comes from judges: the schema is not ours
 	}
 	return fits(rules, t.Name, args)
-}
-
-// Use runs a tool and enters the call in the ledger, whatever became of it.
-// When ctx has ended for a reason that is a fault, that is the failure.
-func Use(ctx context.Context, t Tool, call Call, ledger usage.Sink, now func() time.Time) (Result, error) {
-	began := now()
-	result, err := t.Run(ctx, call)
-	if err != nil && ctx.Err() != nil && fault.As(context.Cause(ctx)) != nil {
-		err = context.Cause(ctx)
-	}
-	u := result.Entry()
-	r := usage.Record{UserID: call.UserID, WorkspaceID: call.WorkspaceID, WorkflowID: call.WorkflowID, ExecutionID: call.ExecutionID, NodeID: call.NodeID,
-		Agent: call.AgentID, Above: call.Above, APIKeyID: call.APIKeyID, Tool: t.Name, Input: u.Input, Output: u.Output, CacheRead: u.CacheRead, CacheWrite: u.CacheWrite,
-		At: began, Latency: now().Sub(began), Outcome: usage.Answered}
-	if !u.CostUnknown {
-		r.CostMicros = &u.CostMicros
-	}
-	if err != nil {
-		r.Outcome, r.ErrorCode = usage.Failed, string(fault.KindOf(err))
-		if f := fault.As(err); f != nil && f.Code != "" {
-			r.ErrorCode = f.Code
-		}
-		if ctx.Err() != nil && !fault.Is(err, fault.Timeout) {
-			r.Outcome = usage.Cancelled
-		}
-	}
-	ledger.Record(context.WithoutCancel(ctx), r)
-	return result, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"agentstudio/internal/access"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/limit"
 	"agentstudio/internal/node"
 	"agentstudio/internal/schema"
 )
@@ -22,6 +23,11 @@ type Spec struct {
 	Risk        node.Risk       `json:"risk"`
 	Effect      bool            `json:"effect"` // changes something outside
 	Needs       []string        `json:"needs,omitempty"`
+	// Limit is how often a workspace may use it, held by the Gate. No Requests:
+	// as often as it likes.
+	Limit limit.Rate `json:"-"`
+	// Restrictions say in sentences what it cannot do, whoever calls it.
+	Restrictions []string `json:"restrictions,omitempty"`
 }
 
 // Call is one use of a tool.

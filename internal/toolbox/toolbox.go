@@ -11,7 +11,6 @@ import (
 	"agentstudio/internal/fault"
 	"agentstudio/internal/llm"
 	"agentstudio/internal/tool"
-	"agentstudio/internal/usage"
 )
 
 // Tools are the tools there are; *tool.Shelf is one.
@@ -38,13 +37,13 @@ type Config struct {
 type Service struct {
 	tools  Tools
 	models Models
-	ledger usage.Sink
+	gate   *tool.Gate
 	cfg    Config
 }
 
-// New returns the use cases. The ledger hears of the calls of tools; those of
-// models are metered where the models are made.
-func New(tools Tools, models Models, ledger usage.Sink, cfg Config) *Service {
+// New returns the use cases. Calls of tools pass the gate; those of models are
+// metered where the models are made.
+func New(tools Tools, models Models, gate *tool.Gate, cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -54,7 +53,7 @@ func New(tools Tools, models Models, ledger usage.Sink, cfg Config) *Service {
 	if cfg.ChatTime <= 0 {
 		cfg.ChatTime = 10 * time.Minute
 	}
-	return &Service{tools: tools, models: models, ledger: ledger, cfg: cfg}
+	return &Service{tools: tools, models: models, gate: gate, cfg: cfg}
 }
 
 // List returns every tool of a workspace: the built-in ones, which everybody may
@@ -87,7 +86,8 @@ type Result struct {
 }
 
 // Use calls a tool with the arguments. Invalid: with every fault of them.
-// NotConfigured: it cannot be used here. What it does is real.
+// NotConfigured: it cannot be used here. TooMany: the workspace has used it as
+// often as it may. What it does is real.
 func (s *Service) Use(ctx context.Context, by access.Actor, workspaceID, name string, args json.RawMessage) (*Result, error) {
 	if err := by.Need(workspaceID, access.UseTools); err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (s *Service) Use(ctx context.Context, by access.Actor, workspaceID, name st
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.ToolTime, fault.New(fault.Timeout, "the tool %s took longer than %s", name, s.cfg.ToolTime))
 	defer cancel()
 	began := s.cfg.Now()
-	result, err := tool.Use(ctx, t, tool.Call{WorkspaceID: workspaceID, UserID: by.UserID, APIKeyID: by.APIKeyID, By: &by, Args: args}, s.ledger, s.cfg.Now)
+	result, err := s.gate.Use(ctx, t, tool.Call{WorkspaceID: workspaceID, UserID: by.UserID, APIKeyID: by.APIKeyID, By: &by, Args: args})
 	if err != nil {
 		return nil, err
 	}

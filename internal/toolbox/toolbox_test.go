@@ -28,7 +28,7 @@ func TestAToolThatTakesTooLongIsEndedAndRecorded(t *testing.T) {
 			return tool.Result{}, ctx.Err()
 		})
 		var b book
-		s := toolbox.New(tool.NewShelf(tool.NewCatalogue(slow), nil), nil, &b, toolbox.Config{ToolTime: time.Minute})
+		s := toolbox.New(tool.NewShelf(tool.NewCatalogue(slow), nil), nil, tool.NewGate(tool.GateConfig{Ledger: &b}), toolbox.Config{ToolTime: time.Minute})
 		by := access.Actor{UserID: "u", Roles: map[string]access.Role{"w": access.Editor}}
 		if _, err := s.Use(t.Context(), by, "w", "slow", []byte(`{}`)); !fault.Is(err, fault.Timeout) {
 			t.Errorf("got %v", err)

@@ -8,7 +8,7 @@ import (
 
 	"agentstudio/internal/demo"
 	"agentstudio/internal/node"
-	"agentstudio/internal/usage"
+	"agentstudio/internal/tool"
 )
 
 // Deps is what the kinds need from outside. Kinds whose dependency is missing
@@ -24,7 +24,7 @@ type Deps struct {
 	Files   Files
 	Agent   Agent
 	Tools   Tools
-	Ledger  usage.Sink // hears of the tools that nodes call; nil: nobody does
+	Gate    *tool.Gate // what the tools that nodes call pass; nil: one of their own
 	// Arrived hears of files that a node has written; nil: nobody listens.
 	Arrived func(ctx context.Context, f node.FileArrival) error
 }
@@ -34,8 +34,8 @@ func Kinds(deps Deps) []node.Type {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	if deps.Ledger == nil {
-		deps.Ledger = usage.Discard{}
+	if deps.Gate == nil {
+		deps.Gate = tool.NewGate(tool.GateConfig{Now: deps.Now})
 	}
 	return []node.Type{
 		manualTrigger(),
@@ -69,8 +69,8 @@ func Kinds(deps Deps) []node.Type {
 		stop(),
 		webSearch(deps.Search, deps.Library),
 		webRead(deps.Read, deps.Library),
-		mcpTool(deps.Tools, deps.Ledger, deps.Now),
-		toolKind(deps.Tools, deps.Ledger, deps.Now),
-		databaseQuery(deps.Tools, deps.Ledger, deps.Now),
+		mcpTool(deps.Tools, deps.Gate, deps.Now),
+		toolKind(deps.Tools, deps.Gate, deps.Now),
+		databaseQuery(deps.Tools, deps.Gate, deps.Now),
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"agentstudio/internal/fault"
 	"agentstudio/internal/node"
-	"agentstudio/internal/usage"
+	"agentstudio/internal/tool"
 )
 
 type databaseQueryConfig struct {
@@ -29,7 +29,7 @@ func (c databaseQueryConfig) Check() []fault.Detail {
 	return []fault.Detail{{Location: "sql", Code: "value_in_statement", Message: "a statement holds no expressions: write $1 or ? there, and the expression into params"}}
 }
 
-func databaseQuery(tools Tools, ledger usage.Sink, now func() time.Time) node.Type {
+func databaseQuery(tools Tools, gate *tool.Gate, now func() time.Time) node.Type {
 	return node.Define(node.Spec{
 		Kind: "database-query", Title: "Database", Group: node.Integration, Category: "data", Icon: "database",
 		Description: "Reads rows from a database, or changes them.",
@@ -69,6 +69,6 @@ config: {credential: shop, sql: "UPDATE orders SET state = $1 WHERE id = $2", pa
 		if err := tools.Fits(t, text); err != nil {
 			return node.Result{}, err
 		}
-		return toolCall{Call: c, tool: t, args: text, onCrash: orDefault(cfg.OnCrash, "ask"), ledger: ledger, now: now}.once(ctx)
+		return toolCall{Call: c, tool: t, args: text, onCrash: orDefault(cfg.OnCrash, "ask"), gate: gate, now: now}.once(ctx)
 	})
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"agentstudio/internal/node"
-	"agentstudio/internal/usage"
+	"agentstudio/internal/tool"
 )
 
 type mcpToolConfig struct {
@@ -15,7 +15,7 @@ type mcpToolConfig struct {
 	OnCrash   string         `json:"on_crash,omitempty" jsonschema:"title=When a process died during the call,enum=ask,enum=repeat,enum=fail,default=ask" jsonschema_description:"For tools that change something outside: whether it was done is not known then."`
 }
 
-func mcpTool(tools Tools, ledger usage.Sink, now func() time.Time) node.Type {
+func mcpTool(tools Tools, gate *tool.Gate, now func() time.Time) node.Type {
 	return node.Define(node.Spec{
 		Kind: "mcp-tool", Title: "MCP tool", Group: node.MCP, Category: "mcp", Icon: "plug",
 		Description: "Calls a tool of an MCP server.",
@@ -28,6 +28,6 @@ A failure of the tool fails the node, with the code ` + "`tool_error`" + `. A ca
 config: {server: github, tool: create_issue, arguments: {title: "{{ input.title }}", repo: studio}}
 ` + "```",
 	}, func(ctx context.Context, c node.Call, cfg mcpToolConfig) (node.Result, error) {
-		return useTool(ctx, c, tools, "mcp/"+cfg.Server+"/"+cfg.Tool, cfg.Arguments, toolCall{onCrash: cfg.OnCrash, ledger: ledger, now: now})
+		return useTool(ctx, c, tools, "mcp/"+cfg.Server+"/"+cfg.Tool, cfg.Arguments, toolCall{onCrash: cfg.OnCrash, gate: gate, now: now})
 	})
 }

@@ -12,7 +12,6 @@ import (
 	"agentstudio/internal/node"
 	"agentstudio/internal/schema"
 	"agentstudio/internal/tool"
-	"agentstudio/internal/usage"
 )
 
 // Tools are the tools of workspaces, by their full names.
@@ -32,7 +31,7 @@ type toolConfig struct {
 	OnCrash   string         `json:"on_crash,omitempty" jsonschema:"title=When a process died during the call,enum=ask,enum=repeat,enum=fail,default=ask" jsonschema_description:"For tools that change something outside: whether it was done is not known then."`
 }
 
-func toolKind(tools Tools, ledger usage.Sink, now func() time.Time) node.Type {
+func toolKind(tools Tools, gate *tool.Gate, now func() time.Time) node.Type {
 	t := node.Define(node.Spec{
 		Kind: "tool", Title: "Tool", Group: node.Action, Category: "tools", Icon: "wrench",
 		Description: "Uses one of the tools that agents have.",
@@ -45,7 +44,7 @@ A tool that changes something outside is not called twice in silence. When the p
 config: {tool: image_generate, arguments: {prompt: "A poster of {{ trigger.city }}", aspect_ratio: "2:3"}}
 ` + "```",
 	}, func(ctx context.Context, c node.Call, cfg toolConfig) (node.Result, error) {
-		return useTool(ctx, c, tools, cfg.Tool, cfg.Arguments, toolCall{onCrash: cfg.OnCrash, ledger: ledger, now: now})
+		return useTool(ctx, c, tools, cfg.Tool, cfg.Arguments, toolCall{onCrash: cfg.OnCrash, gate: gate, now: now})
 	})
 	return node.Checked(t, func(cfg toolConfig) []fault.Detail { return checkTool(tools, cfg) })
 }
@@ -131,7 +130,7 @@ type toolCall struct {
 	tool    tool.Tool
 	args    json.RawMessage
 	onCrash string
-	ledger  usage.Sink
+	gate    *tool.Gate
 	now     func() time.Time
 }
 
@@ -143,12 +142,11 @@ func (c toolCall) once(ctx context.Context) (node.Result, error) {
 	if ended := c.Resume; ended != nil && ended.Name == name {
 		return c.ended(ctx, ended)
 	}
-	if c.tool.Child != nil {
-		start, runs, err := c.tool.Child(ctx, c.with())
-		if runs || err != nil {
-			start.Name, start.Wait = name, true
-			return node.Result{Child: &start}, err
-		}
+	if start, runs, err := c.gate.Child(ctx, c.tool, c.with()); err != nil {
+		return node.Result{}, err
+	} else if runs {
+		start.Name, start.Wait = name, true
+		return node.Result{Child: &start}, nil
 	}
 	if c.tool.Effect {
 		parked, err := c.begin(ctx, name)
@@ -158,7 +156,7 @@ func (c toolCall) once(ctx context.Context) (node.Result, error) {
 	}
 	var spent node.Usage
 	recorded, err := c.Step(ctx, node.Step{Name: name, Kind: "tool", Title: c.tool.Name, Input: c.args}, func(ctx context.Context) (node.StepResult, error) {
-		out, err := tool.Use(ctx, c.tool, c.with(), c.ledger, c.now)
+		out, err := c.gate.Use(ctx, c.tool, c.with())
 		if spent = out.Usage; err != nil {
 			return node.StepResult{}, err
 		}
@@ -184,11 +182,7 @@ func (c toolCall) with() tool.Call {
 
 // ended answers with what came of the workflow that was run for the call.
 func (c toolCall) ended(ctx context.Context, with *node.Resume) (node.Result, error) {
-	t := c.tool
-	t.Run = func(context.Context, tool.Call) (tool.Result, error) {
-		return tool.Result{Value: with.Data}, with.Err
-	}
-	out, err := tool.Use(ctx, t, c.with(), c.ledger, c.now)
+	out, err := c.gate.Ended(ctx, c.tool, c.with(), with)
 	return node.Output("", out.Value), err
 }
 

@@ -30,7 +30,7 @@ func cutOff(t *testing.T, effect bool, config map[string]any) (next *nodetest.Ho
 		}
 		return tool.Result{Value: "pressed", Usage: node.Usage{CostMicros: 5}}, nil
 	}}
-	kind, _ := node.NewKinds(builtin.Kinds(builtin.Deps{Tools: tool.NewShelf(tool.NewCatalogue(press), nil), Ledger: book, Now: func() time.Time { return noon }})...).Find("tool")
+	kind, _ := node.NewKinds(builtin.Kinds(builtin.Deps{Tools: tool.NewShelf(tool.NewCatalogue(press), nil), Gate: tool.NewGate(tool.GateConfig{Ledger: book}), Now: func() time.Time { return noon }})...).Find("tool")
 	config["tool"] = "press"
 	cfg, err := kind.Decode(config)
 	if err != nil {

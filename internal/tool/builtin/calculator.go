@@ -17,7 +17,7 @@ type calculatorArgs struct {
 }
 
 func calculator() tool.Tool {
-	return tool.Define(tool.Spec{Name: "calculator", Title: "Calculator", Category: "basics", Risk: node.RiskLow,
+	return tool.Define(tool.Spec{Name: "calculator", Title: "Calculator", Category: "basics", Risk: node.RiskLow, Restrictions: []string{"No network, no disk."},
 		Description: "Works out an arithmetic expression exactly, where a model would guess."},
 		func(_ context.Context, _ tool.Call, a calculatorArgs) (tool.Result, error) {
 			v, err := calculate(a.Expression)

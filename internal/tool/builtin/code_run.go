@@ -3,6 +3,7 @@ package builtin
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"agentstudio/internal/node"
@@ -16,10 +17,12 @@ type codeRunArgs struct {
 }
 
 func codeRun() tool.Tool {
-	return tool.Define(tool.Spec{Name: "code_run", Title: "Run code", Category: "code", Risk: node.RiskLow,
-		Description: "Runs JavaScript in a sandbox and answers what it returns and prints. Use it to calculate, parse or transform."},
+	bounds := sandbox.Limits{}.Filled()
+	return tool.Define(tool.Spec{Name: "code_run", Title: "Run code", Category: "code", Risk: node.RiskLow, Limit: perMinute(120),
+		Restrictions: []string{fmt.Sprintf("No network, no disk, no timers; %d MiB of memory, %s, an answer of at most %d MiB.", bounds.Memory>>20, bounds.Timeout, bounds.Output>>20)},
+		Description:  "Runs JavaScript in a sandbox and answers what it returns and prints. Use it to calculate, parse or transform."},
 		func(ctx context.Context, _ tool.Call, a codeRunArgs) (tool.Result, error) {
-			out, err := sandbox.Run(ctx, a.Code, map[string]any{"input": a.Input}, sandbox.Limits{})
+			out, err := sandbox.Run(ctx, a.Code, map[string]any{"input": a.Input}, bounds)
 			if err != nil {
 				return tool.Result{}, err
 			}

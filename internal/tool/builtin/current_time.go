@@ -14,7 +14,7 @@ type currentTimeArgs struct {
 }
 
 func currentTime(now func() time.Time) tool.Tool {
-	return tool.Define(tool.Spec{Name: "current_time", Title: "Current time", Category: "basics", Risk: node.RiskLow,
+	return tool.Define(tool.Spec{Name: "current_time", Title: "Current time", Category: "basics", Risk: node.RiskLow, Restrictions: []string{readsOnly},
 		Description: "Answers the current date, time and day of the week."},
 		func(_ context.Context, _ tool.Call, a currentTimeArgs) (tool.Result, error) {
 			zone, err := time.LoadLocation(a.TimeZone)

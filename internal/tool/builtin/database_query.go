@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"agentstudio/internal/database"
+	"agentstudio/internal/limit"
 	"agentstudio/internal/node"
 	"agentstudio/internal/tool"
 )
@@ -30,9 +31,13 @@ type databaseQueryArgs struct {
 	TimeoutMS  int    `json:"timeout_ms,omitempty" jsonschema:"minimum=100,maximum=300000" jsonschema_description:"Time limit; 30,000 when left out."`
 }
 
+// openedDatabases is a restriction.
+const openedDatabases = "Only databases that the operator has opened to the workspace."
+
 func databaseQuery(databases Databases) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "database_query", Title: "Query a database", Category: "data", Risk: node.RiskMedium, Needs: []string{"STUDIO_DATABASES"},
-		Description: "Reads rows from a database. It cannot change anything there."},
+	t := tool.Define(tool.Spec{Name: "database_query", Title: "Query a database", Category: "data", Risk: node.RiskMedium, Needs: []string{"STUDIO_DATABASES"}, Limit: perMinute(120),
+		Restrictions: []string{readsOnly, openedDatabases, fmt.Sprintf("%d rows and %s at most.", database.MaxRows, limit.Spoken(database.MaxTime))},
+		Description:  "Reads rows from a database. It cannot change anything there."},
 		func(ctx context.Context, call tool.Call, a databaseQueryArgs) (tool.Result, error) {
 			return askDatabase(ctx, databases, call, a, false)
 		})
@@ -43,8 +48,9 @@ func databaseQuery(databases Databases) tool.Tool {
 }
 
 func databaseWrite(databases Databases) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "database_write", Title: "Change a database", Category: "data", Risk: node.RiskHigh, Effect: true, Needs: []string{"STUDIO_DATABASES"},
-		Description: "Runs one statement that changes rows of a database, in a transaction: whole or not at all."},
+	t := tool.Define(tool.Spec{Name: "database_write", Title: "Change a database", Category: "data", Risk: node.RiskHigh, Effect: true, Needs: []string{"STUDIO_DATABASES"}, Limit: perMinute(60),
+		Restrictions: []string{openedDatabases, "Only where the operator says :write; one statement at a time.", fmt.Sprintf("%s at most.", limit.Spoken(database.MaxTime))},
+		Description:  "Runs one statement that changes rows of a database, in a transaction: whole or not at all."},
 		func(ctx context.Context, call tool.Call, a databaseQueryArgs) (tool.Result, error) {
 			return askDatabase(ctx, databases, call, a, true)
 		})

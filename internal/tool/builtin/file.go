@@ -31,7 +31,7 @@ func maker(call tool.Call) file.Maker {
 }
 
 func fileRead(files Files) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "file_read", Title: "Read a file", Category: "files", Risk: node.RiskLow,
+	t := tool.Define(tool.Spec{Name: "file_read", Title: "Read a file", Category: "files", Risk: node.RiskLow, Restrictions: []string{readsOnly, inWorkspace},
 		Description: "Reads a text file of the workspace."},
 		func(ctx context.Context, call tool.Call, a filePathArgs) (tool.Result, error) {
 			text, err := files.Read(ctx, call.WorkspaceID, a.Path)
@@ -47,7 +47,7 @@ func fileRead(files Files) tool.Tool {
 }
 
 func fileWrite(files Files) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "file_write", Title: "Write a file", Category: "files", Risk: node.RiskMedium, Effect: true,
+	t := tool.Define(tool.Spec{Name: "file_write", Title: "Write a file", Category: "files", Risk: node.RiskMedium, Effect: true, Restrictions: []string{inWorkspace},
 		Description: "Makes a text file in the workspace, or replaces it."},
 		func(ctx context.Context, call tool.Call, a fileWriteArgs) (tool.Result, error) {
 			kept, err := files.Write(ctx, maker(call), a.Path, []byte(a.Content))
@@ -60,7 +60,7 @@ func fileWrite(files Files) tool.Tool {
 }
 
 func fileList(files Files) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "file_list", Title: "List files", Category: "files", Risk: node.RiskLow,
+	t := tool.Define(tool.Spec{Name: "file_list", Title: "List files", Category: "files", Risk: node.RiskLow, Restrictions: []string{readsOnly, inWorkspace},
 		Description: "Lists the files of the workspace with their sizes."},
 		func(ctx context.Context, call tool.Call, a fileListArgs) (tool.Result, error) {
 			found, err := files.List(ctx, call.WorkspaceID, a.Folder)
@@ -80,7 +80,7 @@ func fileList(files Files) tool.Tool {
 }
 
 func fileDelete(files Files) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "file_delete", Title: "Delete a file", Category: "files", Risk: node.RiskHigh, Effect: true,
+	t := tool.Define(tool.Spec{Name: "file_delete", Title: "Delete a file", Category: "files", Risk: node.RiskHigh, Effect: true, Restrictions: []string{inWorkspace},
 		Description: "Deletes a file of the workspace for good."},
 		func(ctx context.Context, call tool.Call, a filePathArgs) (tool.Result, error) {
 			err := files.Delete(ctx, call.WorkspaceID, a.Path)

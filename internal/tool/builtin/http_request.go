@@ -20,7 +20,7 @@ type httpRequestArgs struct {
 }
 
 func httpRequest(client Requester) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "http_request", Title: "HTTP request", Category: "web", Risk: node.RiskHigh, Effect: true,
+	t := tool.Define(tool.Spec{Name: "http_request", Title: "HTTP request", Category: "web", Risk: node.RiskHigh, Effect: true, Limit: perMinute(120), Restrictions: []string{publicOnly},
 		Description: "Calls an HTTP API and answers its status and body."},
 		func(ctx context.Context, call tool.Call, a httpRequestArgs) (tool.Result, error) {
 			req := outbound.Request{Method: a.Method, URL: a.URL, Header: http.Header{}}

@@ -91,8 +91,9 @@ type imageArgs struct {
 }
 
 func imageGenerate(m Media, files Files) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "image_generate", Title: "Generate images", Category: "ai", Risk: node.RiskMedium, Effect: true,
-		Description: "Makes pictures from a description, and stores them as files of the workspace."},
+	t := tool.Define(tool.Spec{Name: "image_generate", Title: "Generate images", Category: "ai", Risk: node.RiskMedium, Effect: true, Limit: perHour(100),
+		Restrictions: []string{fmt.Sprintf("%d pictures at a time at most.", media.MaxImages), withinBudgets},
+		Description:  "Makes pictures from a description, and stores them as files of the workspace."},
 		func(ctx context.Context, call tool.Call, a imageArgs) (tool.Result, error) {
 			got, err := m.Make(ctx, caller(call), media.Request{Kind: media.Image, Model: a.Model, Key: call.Key, Prompt: a.Prompt, N: a.N, AspectRatio: a.AspectRatio, Format: a.OutputFormat})
 			if err != nil {
@@ -130,8 +131,9 @@ type speechArgs struct {
 }
 
 func textToSpeech(m Media, files Files) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "text_to_speech", Title: "Speak a text", Category: "ai", Risk: node.RiskMedium, Effect: true,
-		Description: "Speaks a text, and stores the sound as a file of the workspace."},
+	t := tool.Define(tool.Spec{Name: "text_to_speech", Title: "Speak a text", Category: "ai", Risk: node.RiskMedium, Effect: true, Limit: perHour(200),
+		Restrictions: []string{fmt.Sprintf("%d characters at a time at most.", media.MaxSpoken), withinBudgets},
+		Description:  "Speaks a text, and stores the sound as a file of the workspace."},
 		func(ctx context.Context, call tool.Call, a speechArgs) (tool.Result, error) {
 			got, err := m.Make(ctx, caller(call), media.Request{Kind: media.Speech, Model: a.Model, Key: call.Key, Text: a.Text, Voice: a.Voice, Format: a.OutputFormat, Speed: a.Speed, Instructions: a.Instructions})
 			if err != nil {
@@ -157,8 +159,9 @@ type transcribeArgs struct {
 }
 
 func speechToText(m Media, files Files) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "speech_to_text", Title: "Transcribe a recording", Category: "ai", Risk: node.RiskLow,
-		Description: "Writes down what is said in a recording among the workspace's files."},
+	t := tool.Define(tool.Spec{Name: "speech_to_text", Title: "Transcribe a recording", Category: "ai", Risk: node.RiskLow, Limit: perHour(200),
+		Restrictions: []string{fmt.Sprintf("Recordings of %d MiB at most, from the files of its workspace.", media.MaxAudio>>20), withinBudgets},
+		Description:  "Writes down what is said in a recording among the workspace's files."},
 		func(ctx context.Context, call tool.Call, a transcribeArgs) (tool.Result, error) {
 			sound, err := files.Read(ctx, call.WorkspaceID, a.Path)
 			if err != nil {

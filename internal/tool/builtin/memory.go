@@ -28,7 +28,7 @@ type memorySearchArgs struct {
 }
 
 func memorySave(notes Memory) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "memory_save", Title: "Remember", Category: "memory", Risk: node.RiskLow, Effect: true,
+	t := tool.Define(tool.Spec{Name: "memory_save", Title: "Remember", Category: "memory", Risk: node.RiskLow, Effect: true, Restrictions: []string{"Stays inside its workspace."},
 		Description: "Remembers a fact beyond this conversation, under a key."},
 		func(ctx context.Context, call tool.Call, a memorySaveArgs) (tool.Result, error) {
 			at := memory.Scope{WorkspaceID: call.WorkspaceID, AgentID: call.AgentID}
@@ -45,7 +45,7 @@ func memorySave(notes Memory) tool.Tool {
 }
 
 func memorySearch(notes Memory) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "memory_search", Title: "Search memory", Category: "memory", Risk: node.RiskLow,
+	t := tool.Define(tool.Spec{Name: "memory_search", Title: "Search memory", Category: "memory", Risk: node.RiskLow, Restrictions: []string{readsOnly, "Stays inside its workspace."},
 		Description: "Finds facts that were remembered in earlier conversations, by their words."},
 		func(ctx context.Context, call tool.Call, a memorySearchArgs) (tool.Result, error) {
 			if a.Num == 0 {

@@ -36,7 +36,7 @@ type runWorkflowArgs struct {
 }
 
 func runWorkflow(workflows Workflows) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "run_workflow", Title: "Run a workflow", Category: "workflows", Risk: node.RiskMedium, Effect: true,
+	t := tool.Define(tool.Spec{Name: "run_workflow", Title: "Run a workflow", Category: "workflows", Risk: node.RiskMedium, Effect: true, Restrictions: []string{"Only published workflows of its workspace with a workflow trigger."},
 		Description: "Runs a published workflow of the workspace that has a workflow trigger, and answers its output."},
 		func(ctx context.Context, call tool.Call, a runWorkflowArgs) (tool.Result, error) {
 			all, err := workflows.Callable(ctx, call.WorkspaceID)

@@ -16,7 +16,7 @@ type sendEmailArgs struct {
 }
 
 func sendEmail(mailer Mailer) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "send_email", Title: "Send e-mail", Category: "communication", Risk: node.RiskHigh, Effect: true,
+	t := tool.Define(tool.Spec{Name: "send_email", Title: "Send e-mail", Category: "communication", Risk: node.RiskHigh, Effect: true, Limit: perHour(100), Restrictions: []string{"One address and plain text, from the studio's own sender."},
 		Description: "Sends a plain-text letter to one address."},
 		func(ctx context.Context, _ tool.Call, a sendEmailArgs) (tool.Result, error) {
 			if strings.ContainsAny(a.To+a.Subject, "\r\n") || !strings.Contains(a.To, "@") {

@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"context"
+	"fmt"
 
 	"agentstudio/internal/node"
 	"agentstudio/internal/tool"
@@ -15,8 +16,9 @@ type webReadArgs struct {
 const readable = 40_000
 
 func webRead(reader PageReader) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "web_read", Title: "Read a page", Category: "web", Risk: node.RiskLow,
-		Description: "Reads a page on the web and answers its article as Markdown."},
+	t := tool.Define(tool.Spec{Name: "web_read", Title: "Read a page", Category: "web", Risk: node.RiskLow, Limit: perMinute(120),
+		Restrictions: []string{readsOnly, publicOnly, fmt.Sprintf("A model is given %d bytes of a page at most.", readable)},
+		Description:  "Reads a page on the web and answers its article as Markdown."},
 		func(ctx context.Context, _ tool.Call, a webReadArgs) (tool.Result, error) {
 			p, err := reader.Read(ctx, a.URL)
 			if err != nil {

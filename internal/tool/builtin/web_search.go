@@ -15,7 +15,7 @@ type webSearchArgs struct {
 }
 
 func webSearch(search Searcher) tool.Tool {
-	t := tool.Define(tool.Spec{Name: "web_search", Title: "Web search", Category: "web", Risk: node.RiskLow, Needs: []string{"JINA_API_KEY"},
+	t := tool.Define(tool.Spec{Name: "web_search", Title: "Web search", Category: "web", Risk: node.RiskLow, Needs: []string{"JINA_API_KEY"}, Limit: perMinute(60), Restrictions: []string{readsOnly},
 		Description: "Searches the web. Answers titles, addresses and short descriptions; read a page with web_read to see more."},
 		func(ctx context.Context, _ tool.Call, a webSearchArgs) (tool.Result, error) {
 			if a.Num == 0 {

@@ -3637,10 +3637,20 @@ export interface components {
             id: string;
             /** @description JSON Schema of its arguments */
             input_schema: unknown;
+            /** @description How often the workspace may use it, by agents, nodes and people together; left out: as often as it likes */
+            limit?: components["schemas"]["ToolLimit"];
             /** @description What an operator sets up for it */
             needs: string[] | null;
+            /** @description What it cannot do, whoever calls it, in sentences */
+            restrictions: string[] | null;
             risk: string;
             title: string;
+        };
+        ToolLimit: {
+            /** Format: int64 */
+            calls: number;
+            /** Format: double */
+            seconds: number;
         };
         ToolResult: {
             /**

@@ -350,6 +350,13 @@ export const en = {
     addTool: 'Add a tool by its name',
     removeTool: (name: string) => `Remove ${name}`,
     risks: { low: 'low risk', medium: 'medium risk', high: 'high risk', critical: 'critical' } as Record<string, string>,
+    limit: (calls: number, stretch: string) => `${calls} ${calls === 1 ? 'use' : 'uses'} ${stretch}`,
+    stretches: {
+      second: (n: number) => (n === 1 ? 'a second' : `in ${n} seconds`),
+      minute: (n: number) => (n === 1 ? 'a minute' : `in ${n} minutes`),
+      hour: (n: number) => (n === 1 ? 'an hour' : `in ${n} hours`),
+      day: (n: number) => (n === 1 ? 'a day' : `in ${n} days`),
+    },
     needs: (what: string) => (what ? `Not set up here: needs ${what}` : 'Not set up here'),
     noAgent: 'None: what is set here',
     noServers: 'There are no MCP servers yet; an administrator sets them up.',

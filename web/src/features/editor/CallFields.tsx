@@ -1,4 +1,5 @@
 import { useMCPServers, useMCPTools, useTools } from './queries'
+import { rulesOf } from './tools'
 import { TextField } from './ExpressionField'
 import { widgets } from './widgets'
 import { JsonInput, SchemaForm, type JsonSchema, type WidgetProps } from '@/ui/SchemaForm'
@@ -26,7 +27,7 @@ export function MCPToolField(props: WidgetProps) {
 /** One of the studio's own tools. */
 export function ToolField(props: WidgetProps) {
   const tools = useTools()
-  return <Pick {...props} choices={tools.map((x) => ({ id: x.id, title: x.configured ? x.title : `${x.title} · ${t.editor.needs((x.needs ?? []).join(', '))}`, hint: x.description }))} />
+  return <Pick {...props} choices={tools.map((x) => ({ id: x.id, title: x.configured ? x.title : `${x.title} · ${t.editor.needs((x.needs ?? []).join(', '))}`, hint: `${x.description} ${rulesOf(x)}` }))} />
 }
 
 /** The arguments of the tool that stands beside, as a form when its schema is known. */

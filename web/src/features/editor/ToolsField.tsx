@@ -1,6 +1,7 @@
 import { Plus, X } from 'lucide-react'
 import { useId, useState } from 'react'
 import { useSavedAgents, useTools } from './queries'
+import { rulesOf } from './tools'
 import { Button } from '@/ui/kit'
 import type { WidgetProps } from '@/ui/SchemaForm'
 import { t } from '@/text'
@@ -17,7 +18,7 @@ const listOf = (value: unknown): string[] => (Array.isArray(value) ? value.filte
 /** The tools an agent may use: those of the studio to choose from, those of MCP servers by name. */
 export function ToolsField(props: WidgetProps) {
   const tools = useTools()
-  const choices = tools.map((x) => ({ id: x.id, title: x.title, hint: `${t.editor.risks[x.risk] ?? x.risk} · ${x.description}`, ...(x.configured ? {} : { missing: t.editor.needs((x.needs ?? []).join(', ')) }) }))
+  const choices = tools.map((x) => ({ id: x.id, title: x.title, hint: `${rulesOf(x)} · ${x.description}`, ...(x.configured ? {} : { missing: t.editor.needs((x.needs ?? []).join(', ')) }) }))
   return <Choose {...props} choices={choices} add={t.editor.addTool} placeholder="mcp/server/tool" />
 }
 
