@@ -1,4 +1,4 @@
-import { BaseEdge, EdgeLabelRenderer, getBezierPath, Handle, MiniMap, Position, ReactFlow, SelectionMode, useReactFlow, useStore, type Connection as FlowConnection, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react'
+import { BaseEdge, EdgeLabelRenderer, getBezierPath, Handle, MiniMap, Position, ReactFlow, SelectionMode, useReactFlow, useStore, useStoreApi, type Connection as FlowConnection, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react'
 import '@xyflow/react/dist/base.css'
 import { AlertTriangle, Pin, Plus } from 'lucide-react'
 import { createContext, memo, useCallback, useContext, useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react'
@@ -71,6 +71,16 @@ export function Canvas(props: CanvasProps) {
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set()) // edges
   const cache = useRef(new Map<string, CardData>())
   const flow = useReactFlow()
+  const store = useStoreApi()
+  // Sizes and anchors are told with the nodes: reading them from the page would cost more than drawing it, and far cards have no handles.
+  useState(() =>
+    store.setState({
+      updateNodeInternals: () => {
+        const { fitViewQueued, nodes: now, setNodes } = store.getState()
+        if (fitViewQueued) setNodes(now)
+      },
+    }),
+  )
   // Hundreds of nodes are not drawn twice while they move.
   const many = graph.nodes.length > 200
   const { over, ...dropping } = useDrop(graph, kinds, flow, (id) => graph.connections.find((c) => edgeId(c) === id), editable ? props.onDropKind : undefined)
@@ -230,8 +240,11 @@ export function Canvas(props: CanvasProps) {
           clearTimeout(rested.current)
           if (many) setPanning(true)
         }}
-        onMoveEnd={() => {
+        onMoveEnd={(_, at) => {
           clearTimeout(rested.current)
+          // Between two pixels, what is moved as a picture would be blurred.
+          const to = { ...at, x: Math.round(at.x), y: Math.round(at.y) }
+          if (to.x !== at.x || to.y !== at.y) void flow.setViewport(to)
           if (many) rested.current = setTimeout(() => setPanning(false), 800)
         }}
         proOptions={{ hideAttribution: true }}
