@@ -1,7 +1,7 @@
-import { Background, BackgroundVariant, BaseEdge, EdgeLabelRenderer, getBezierPath, Handle, MiniMap, Position, ReactFlow, SelectionMode, useReactFlow, useStore, type Connection as FlowConnection, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react'
+import { BaseEdge, EdgeLabelRenderer, getBezierPath, Handle, MiniMap, Position, ReactFlow, SelectionMode, useReactFlow, useStore, useStoreApi, type Connection as FlowConnection, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react'
 import '@xyflow/react/dist/base.css'
 import { AlertTriangle, Pin, Plus } from 'lucide-react'
-import { createContext, memo, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
+import { createContext, memo, useCallback, useContext, useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react'
 import { useDrop, type Drop } from './drop'
 import { handlesOf, nodeHeight, refusal, sizeOf, takesInput, titleOf, type Connection, type Graph, type Kinds, type Node, type Point } from './graph'
 import { iconOf } from './icons'
@@ -34,6 +34,9 @@ interface Acts {
   after?: (id: string, handle: string) => void
 }
 const ActsContext = createContext<Acts>({})
+/** Whether the cards are seen from so far above that no word of them can be read. */
+const FarContext = createContext(false)
+const legible = 0.35
 
 export interface CanvasProps {
   graph: Graph
@@ -68,9 +71,21 @@ export function Canvas(props: CanvasProps) {
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set()) // edges
   const cache = useRef(new Map<string, CardData>())
   const flow = useReactFlow()
+  const store = useStoreApi()
+  // Sizes and anchors are told with the nodes: reading them from the page would cost more than drawing it, and far cards have no handles.
+  useState(() =>
+    store.setState({
+      updateNodeInternals: () => {
+        const { fitViewQueued, nodes: now, setNodes } = store.getState()
+        if (fitViewQueued) setNodes(now)
+      },
+    }),
+  )
   // Hundreds of nodes are not drawn twice while they move.
   const many = graph.nodes.length > 200
   const { over, ...dropping } = useDrop(graph, kinds, flow, (id) => graph.connections.find((c) => edgeId(c) === id), editable ? props.onDropKind : undefined)
+  // Hundreds of cards begin as plain boxes, and are filled in the background once one comes near.
+  const far = useDeferredValue(useStore((s) => many && (s.width === 0 || s.transform[2] < legible)), many)
   const [panning, setPanning] = useState(false)
   const rested = useRef<ReturnType<typeof setTimeout>>(undefined)
 
@@ -191,6 +206,7 @@ export function Canvas(props: CanvasProps) {
 
   return (
     <ActsContext.Provider value={acts}>
+     <FarContext.Provider value={far}>
       <ReactFlow
         className={editable ? 'canvas editable' : 'canvas'}
         nodes={nodes}
@@ -224,8 +240,11 @@ export function Canvas(props: CanvasProps) {
           clearTimeout(rested.current)
           if (many) setPanning(true)
         }}
-        onMoveEnd={() => {
+        onMoveEnd={(_, at) => {
           clearTimeout(rested.current)
+          // Between two pixels, what is moved as a picture would be blurred.
+          const to = { ...at, x: Math.round(at.x), y: Math.round(at.y) }
+          if (to.x !== at.x || to.y !== at.y) void flow.setViewport(to)
           if (many) rested.current = setTimeout(() => setPanning(false), 800)
         }}
         proOptions={{ hideAttribution: true }}
@@ -238,14 +257,28 @@ export function Canvas(props: CanvasProps) {
         {graph.nodes.length > 12 && !panning && <MiniMap pannable zoomable ariaLabel={t.canvas.map} nodeColor="var(--line-strong)" nodeBorderRadius={many ? 0 : 12} maskColor="var(--map-mask)" />}
         {props.children}
       </ReactFlow>
+     </FarContext.Provider>
     </ActsContext.Provider>
   )
 }
 
-/** The ground; from far above its dots would be a grey that costs much to paint. */
+const step = 20
+
+/** The ground; from far above its dots would be a grey that costs much to paint. It is moved, not painted anew. */
 function Dots() {
-  const near = useStore((s) => s.transform[2] > 0.4)
-  return near ? <Background variant={BackgroundVariant.Dots} gap={20} size={1.4} color="var(--dots)" /> : null
+  const ground = useRef<HTMLDivElement>(null)
+  const [x, y, zoom] = useStore((s) => s.transform)
+  useLayoutEffect(() => {
+    const { style } = ground.current ?? {}
+    if (!style) return
+    const gap = step * zoom
+    style.transform = `translate(${(x % gap) - gap / 2}px, ${(y % gap) - gap / 2}px)`
+  }, [x, y, zoom])
+  useLayoutEffect(() => {
+    ground.current?.style.setProperty('--gap', `${step * zoom}px`)
+    ground.current?.style.setProperty('--dot', `${0.7 * zoom}px`)
+  }, [zoom])
+  return <div ref={ground} className="dots" hidden={zoom <= 0.4} aria-hidden />
 }
 
 function alike(a: CardData, b: CardData): boolean {
@@ -311,6 +344,7 @@ function classes(data: CardData, selected: boolean | undefined): string {
 
 function NodeCard({ id, data, selected }: NodeProps<Card>) {
   const Icon = iconOf(data.icon)
+  if (useContext(FarContext)) return <div className={`node far cat-${data.category} ${classes(data, selected)}`} />
   return (
     <div className={`node ${classes(data, selected)}`}>
       {data.input && <Handle type="target" position={Position.Left} id="input" />}
@@ -350,6 +384,7 @@ function GroupCard({ id, data, selected }: NodeProps<Card>) {
 
 function Line(p: EdgeProps) {
   const acts = useContext(ActsContext)
+  const far = useContext(FarContext)
   const [path, x, y] = getBezierPath(p)
   const { connection, editable } = p.data as { connection: Connection; editable: boolean }
   const label = useRef<HTMLButtonElement>(null)
@@ -358,7 +393,7 @@ function Line(p: EdgeProps) {
   }, [x, y])
   return (
     <>
-      <BaseEdge path={path} interactionWidth={20} />
+      <BaseEdge path={path} interactionWidth={far ? 0 : 20} />
       {editable && acts.insert && (
         <EdgeLabelRenderer>
           <button
