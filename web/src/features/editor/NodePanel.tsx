@@ -1,6 +1,7 @@
 import { FlaskConical, PinOff, X } from 'lucide-react'
 import { useMemo, useState } from 'react'
 import { scopeOf } from './expression'
+import { stillTrue } from './judged'
 import { ScopeContext } from './ExpressionField'
 import type { Editor } from './useEditor'
 import type { WorkflowProblem } from './queries'
@@ -47,11 +48,13 @@ export function NodePanel({ editor, node, kinds, problems, warnings, runId, run,
     () => scopeOf(upstream(draft, node.id), outputs, trigger, !!node.parent_id || node.kind === 'filter', (draft.settings.vars ?? {}) as Record<string, unknown>),
     [draft, node.id, node.parent_id, node.kind, outputs, trigger],
   )
+  // The messages are about the config as it was when they came.
+  const judged = useMemo(() => ({ config: node.config }), [editor.report, node.id]) // eslint-disable-line react-hooks/exhaustive-deps
   const errors = useMemo(() => {
     const out = new Map<string, string>()
     for (const p of problems) if (p.path?.includes('config.')) out.set((p.path ?? '').replace(/^.*?config\.?/, ''), p.message)
-    return out
-  }, [problems])
+    return stillTrue(out, judged.config, node.config)
+  }, [problems, judged, node.config])
   const unplaced = problems.filter((p) => !p.path?.includes('config.'))
   return (
     <aside className="panel" aria-label={`${node.title || kind?.title || node.kind}`}>
