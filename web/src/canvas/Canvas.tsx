@@ -88,6 +88,19 @@ export function Canvas(props: CanvasProps) {
   const far = useDeferredValue(useStore((s) => many && (s.width === 0 || s.transform[2] < legible)), many)
   const [panning, setPanning] = useState(false)
   const rested = useRef<ReturnType<typeof setTimeout>>(undefined)
+  // While the ground moves, nothing under the pointer lights up: it would be painted at every step.
+  const moved = useRef<ReturnType<typeof setTimeout>>(undefined)
+  const still = () => {
+    clearTimeout(moved.current)
+    store.getState().domNode?.classList.remove('moving', 'held')
+  }
+  useEffect(
+    () => () => {
+      clearTimeout(moved.current)
+      clearTimeout(rested.current)
+    },
+    [],
+  )
 
   const nodes = useMemo(() => {
     const next = new Map<string, CardData>()
@@ -236,16 +249,24 @@ export function Canvas(props: CanvasProps) {
         minZoom={0.1}
         maxZoom={2}
         onlyRenderVisibleElements={graph.nodes.length > 1000}
-        onMoveStart={() => {
+        onMove={(e) => {
+          if (!e) return
+          clearTimeout(moved.current)
           clearTimeout(rested.current)
-          if (many) setPanning(true)
+          const { domNode } = store.getState()
+          domNode?.classList.add('moving')
+          domNode?.classList.toggle('held', e.type === 'mousemove')
+          moved.current = setTimeout(still, 250) // a move that ends where it began is not told as ended
+          if (many) {
+            setPanning(true)
+            rested.current = setTimeout(() => setPanning(false), 800)
+          }
         }}
         onMoveEnd={(_, at) => {
-          clearTimeout(rested.current)
+          still()
           // Between two pixels, what is moved as a picture would be blurred.
           const to = { ...at, x: Math.round(at.x), y: Math.round(at.y) }
           if (to.x !== at.x || to.y !== at.y) void flow.setViewport(to)
-          if (many) rested.current = setTimeout(() => setPanning(false), 800)
         }}
         proOptions={{ hideAttribution: true }}
         panOnScroll
