@@ -274,7 +274,7 @@ export function Canvas(props: CanvasProps) {
         nodeDragThreshold={3}
         disableKeyboardA11y={!editable}
       >
-        <Dots />
+        <Ground />
         {graph.nodes.length > 12 && !panning && <MiniMap pannable zoomable ariaLabel={t.canvas.map} nodeColor="var(--line-strong)" nodeBorderRadius={many ? 0 : 12} maskColor="var(--map-mask)" />}
         {props.children}
       </ReactFlow>
@@ -283,23 +283,38 @@ export function Canvas(props: CanvasProps) {
   )
 }
 
-const step = 20
+const gap = 20
 
-/** The ground; from far above its dots would be a grey that costs much to paint. It is moved, not painted anew. */
-function Dots() {
-  const ground = useRef<HTMLDivElement>(null)
-  const [x, y, zoom] = useStore((s) => s.transform)
+/**
+ * The dots, and where all that is drawn on them stands. It is placed by
+ * "translate" alone, which a browser moves without painting or layering
+ * anew; a "transform" that is kept as a layer would also keep its scale.
+ */
+function Ground() {
+  const store = useStoreApi()
+  const dots = useRef<HTMLDivElement>(null)
   useLayoutEffect(() => {
-    const { style } = ground.current ?? {}
-    if (!style) return
-    const gap = step * zoom
-    style.transform = `translate(${(x % gap) - gap / 2}px, ${(y % gap) - gap / 2}px)`
-  }, [x, y, zoom])
-  useLayoutEffect(() => {
-    ground.current?.style.setProperty('--gap', `${step * zoom}px`)
-    ground.current?.style.setProperty('--dot', `${0.7 * zoom}px`)
-  }, [zoom])
-  return <div ref={ground} className="dots" hidden={zoom <= 0.4} aria-hidden />
+    let was = NaN
+    const place = () => {
+      const { domNode, transform } = store.getState()
+      const [x, y, zoom] = transform
+      const viewport = domNode?.querySelector<HTMLElement>('.react-flow__viewport')
+      const ground = dots.current
+      if (!viewport || !ground) return
+      const step = gap * zoom
+      viewport.style.translate = `${x}px ${y}px`
+      ground.style.translate = `${(x % step) - step / 2}px ${(y % step) - step / 2}px`
+      if (zoom === was) return
+      was = zoom
+      viewport.style.scale = `${zoom}`
+      ground.hidden = zoom <= 0.4 // from far above they would be a grey that costs much to paint
+      ground.style.setProperty('--gap', `${step}px`)
+      ground.style.setProperty('--dot', `${0.7 * zoom}px`)
+    }
+    place()
+    return store.subscribe(place)
+  }, [store])
+  return <div ref={dots} className="dots" aria-hidden />
 }
 
 function alike(a: CardData, b: CardData): boolean {
