@@ -219,66 +219,66 @@ export function Canvas(props: CanvasProps) {
 
   return (
     <ActsContext.Provider value={acts}>
-     <FarContext.Provider value={far}>
-      <ReactFlow
-        className={editable ? 'canvas editable' : 'canvas'}
-        nodes={nodes}
-        edges={edges}
-        nodeTypes={nodeTypes}
-        edgeTypes={edgeTypes}
-        onNodesChange={onNodesChange}
-        onEdgesChange={(changes) =>
-          setPicked((was) => {
-            const next = new Set(was)
-            for (const c of changes) if (c.type === 'select') c.selected ? next.add(c.id) : next.delete(c.id)
-            return next
-          })
-        }
-        onConnect={(c) => onConnect?.(connection(c))}
-        isValidConnection={(c) => refusal(graph, connection(c as FlowConnection), kinds) === ''}
-        onNodeDoubleClick={(_, n) => props.onOpen?.(n.id)}
-        {...dropping}
-        deleteKeyCode={null}
-        selectionKeyCode="Shift"
-        multiSelectionKeyCode={['Shift', 'Meta', 'Control']}
-        selectionMode={SelectionMode.Partial}
-        nodesConnectable={editable}
-        connectionRadius={36}
-        fitView
-        fitViewOptions={{ padding: 0.2, maxZoom: 1, minZoom: 0.2 }}
-        minZoom={0.1}
-        maxZoom={2}
-        onlyRenderVisibleElements={graph.nodes.length > 1000}
-        onMove={(e) => {
-          if (!e) return
-          clearTimeout(moved.current)
-          clearTimeout(rested.current)
-          const { domNode } = store.getState()
-          domNode?.classList.add('moving')
-          domNode?.classList.toggle('held', e.type === 'mousemove')
-          moved.current = setTimeout(still, 250) // a move that ends where it began is not told as ended
-          if (many) {
-            setPanning(true)
-            rested.current = setTimeout(() => setPanning(false), 800)
+      <FarContext.Provider value={far}>
+        <ReactFlow
+          className={editable ? 'canvas editable' : 'canvas'}
+          nodes={nodes}
+          edges={edges}
+          nodeTypes={nodeTypes}
+          edgeTypes={edgeTypes}
+          onNodesChange={onNodesChange}
+          onEdgesChange={(changes) =>
+            setPicked((was) => {
+              const next = new Set(was)
+              for (const c of changes) if (c.type === 'select') c.selected ? next.add(c.id) : next.delete(c.id)
+              return next
+            })
           }
-        }}
-        onMoveEnd={(_, at) => {
-          still()
-          // Between two pixels, what is moved as a picture would be blurred.
-          const to = { ...at, x: Math.round(at.x), y: Math.round(at.y) }
-          if (to.x !== at.x || to.y !== at.y) void flow.setViewport(to)
-        }}
-        proOptions={{ hideAttribution: true }}
-        panOnScroll
-        zoomOnDoubleClick={false}
-        nodeDragThreshold={3}
-        disableKeyboardA11y={!editable}
-      >
-        <Ground />
-        {graph.nodes.length > 12 && !panning && <MiniMap pannable zoomable ariaLabel={t.canvas.map} nodeColor="var(--line-strong)" nodeBorderRadius={many ? 0 : 12} maskColor="var(--map-mask)" />}
-        {props.children}
-      </ReactFlow>
-     </FarContext.Provider>
+          onConnect={(c) => onConnect?.(connection(c))}
+          isValidConnection={(c) => refusal(graph, connection(c as FlowConnection), kinds) === ''}
+          onNodeDoubleClick={(_, n) => props.onOpen?.(n.id)}
+          {...dropping}
+          deleteKeyCode={null}
+          selectionKeyCode="Shift"
+          multiSelectionKeyCode={['Shift', 'Meta', 'Control']}
+          selectionMode={SelectionMode.Partial}
+          nodesConnectable={editable}
+          connectionRadius={36}
+          fitView
+          fitViewOptions={{ padding: 0.2, maxZoom: 1, minZoom: 0.2 }}
+          minZoom={0.1}
+          maxZoom={2}
+          onlyRenderVisibleElements={graph.nodes.length > 1000}
+          onMove={(e) => {
+            if (!e) return
+            clearTimeout(moved.current)
+            clearTimeout(rested.current)
+            const { domNode } = store.getState()
+            domNode?.classList.add('moving')
+            domNode?.classList.toggle('held', e.type === 'mousemove')
+            moved.current = setTimeout(still, 250) // a move that ends where it began is not told as ended
+            if (many) {
+              setPanning(true)
+              rested.current = setTimeout(() => setPanning(false), 800)
+            }
+          }}
+          onMoveEnd={(_, at) => {
+            still()
+            // Between two pixels, what is moved as a picture would be blurred.
+            const to = { ...at, x: Math.round(at.x), y: Math.round(at.y) }
+            if (to.x !== at.x || to.y !== at.y) void flow.setViewport(to)
+          }}
+          proOptions={{ hideAttribution: true }}
+          panOnScroll
+          zoomOnDoubleClick={false}
+          nodeDragThreshold={3}
+          disableKeyboardA11y={!editable}
+        >
+          <Ground />
+          {graph.nodes.length > 12 && !panning && <MiniMap pannable zoomable ariaLabel={t.canvas.map} nodeColor="var(--line-strong)" nodeBorderRadius={many ? 0 : 12} maskColor="var(--map-mask)" />}
+          {props.children}
+        </ReactFlow>
+      </FarContext.Provider>
     </ActsContext.Provider>
   )
 }
@@ -286,9 +286,9 @@ export function Canvas(props: CanvasProps) {
 const gap = 20
 
 /**
- * The dots, and where all that is drawn on them stands. It is placed by
- * "translate" alone, which a browser moves without painting or layering
- * anew; a "transform" that is kept as a layer would also keep its scale.
+ * The dots, and where all that is drawn on them stands. "translate" on its
+ * own moves a layer without painting it anew; a "transform" that is kept as a
+ * layer would keep the scale it was painted at too.
  */
 function Ground() {
   const store = useStoreApi()
