@@ -14,6 +14,8 @@ export default defineConfig({
   reporter: [['list']],
   use: {
     viewport: { width: 1440, height: 900 },
+    // No flags for graphics: without a graphics card Chromium rasters and composes in software by itself,
+    // as it does for people on such machines. (SwiftShader serves WebGL alone, which no page uses.)
     launchOptions: { executablePath: browser, args: ['--no-sandbox'] },
     permissions: ['clipboard-read', 'clipboard-write'],
     trace: 'retain-on-failure',

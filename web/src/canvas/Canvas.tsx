@@ -88,6 +88,19 @@ export function Canvas(props: CanvasProps) {
   const far = useDeferredValue(useStore((s) => many && (s.width === 0 || s.transform[2] < legible)), many)
   const [panning, setPanning] = useState(false)
   const rested = useRef<ReturnType<typeof setTimeout>>(undefined)
+  // While the ground moves, nothing under the pointer lights up: it would be painted at every step.
+  const moved = useRef<ReturnType<typeof setTimeout>>(undefined)
+  const still = () => {
+    clearTimeout(moved.current)
+    store.getState().domNode?.classList.remove('moving', 'held')
+  }
+  useEffect(
+    () => () => {
+      clearTimeout(moved.current)
+      clearTimeout(rested.current)
+    },
+    [],
+  )
 
   const nodes = useMemo(() => {
     const next = new Map<string, CardData>()
@@ -206,79 +219,102 @@ export function Canvas(props: CanvasProps) {
 
   return (
     <ActsContext.Provider value={acts}>
-     <FarContext.Provider value={far}>
-      <ReactFlow
-        className={editable ? 'canvas editable' : 'canvas'}
-        nodes={nodes}
-        edges={edges}
-        nodeTypes={nodeTypes}
-        edgeTypes={edgeTypes}
-        onNodesChange={onNodesChange}
-        onEdgesChange={(changes) =>
-          setPicked((was) => {
-            const next = new Set(was)
-            for (const c of changes) if (c.type === 'select') c.selected ? next.add(c.id) : next.delete(c.id)
-            return next
-          })
-        }
-        onConnect={(c) => onConnect?.(connection(c))}
-        isValidConnection={(c) => refusal(graph, connection(c as FlowConnection), kinds) === ''}
-        onNodeDoubleClick={(_, n) => props.onOpen?.(n.id)}
-        {...dropping}
-        deleteKeyCode={null}
-        selectionKeyCode="Shift"
-        multiSelectionKeyCode={['Shift', 'Meta', 'Control']}
-        selectionMode={SelectionMode.Partial}
-        nodesConnectable={editable}
-        connectionRadius={36}
-        fitView
-        fitViewOptions={{ padding: 0.2, maxZoom: 1, minZoom: 0.2 }}
-        minZoom={0.1}
-        maxZoom={2}
-        onlyRenderVisibleElements={graph.nodes.length > 1000}
-        onMoveStart={() => {
-          clearTimeout(rested.current)
-          if (many) setPanning(true)
-        }}
-        onMoveEnd={(_, at) => {
-          clearTimeout(rested.current)
-          // Between two pixels, what is moved as a picture would be blurred.
-          const to = { ...at, x: Math.round(at.x), y: Math.round(at.y) }
-          if (to.x !== at.x || to.y !== at.y) void flow.setViewport(to)
-          if (many) rested.current = setTimeout(() => setPanning(false), 800)
-        }}
-        proOptions={{ hideAttribution: true }}
-        panOnScroll
-        zoomOnDoubleClick={false}
-        nodeDragThreshold={3}
-        disableKeyboardA11y={!editable}
-      >
-        <Dots />
-        {graph.nodes.length > 12 && !panning && <MiniMap pannable zoomable ariaLabel={t.canvas.map} nodeColor="var(--line-strong)" nodeBorderRadius={many ? 0 : 12} maskColor="var(--map-mask)" />}
-        {props.children}
-      </ReactFlow>
-     </FarContext.Provider>
+      <FarContext.Provider value={far}>
+        <ReactFlow
+          className={editable ? 'canvas editable' : 'canvas'}
+          nodes={nodes}
+          edges={edges}
+          nodeTypes={nodeTypes}
+          edgeTypes={edgeTypes}
+          onNodesChange={onNodesChange}
+          onEdgesChange={(changes) =>
+            setPicked((was) => {
+              const next = new Set(was)
+              for (const c of changes) if (c.type === 'select') c.selected ? next.add(c.id) : next.delete(c.id)
+              return next
+            })
+          }
+          onConnect={(c) => onConnect?.(connection(c))}
+          isValidConnection={(c) => refusal(graph, connection(c as FlowConnection), kinds) === ''}
+          onNodeDoubleClick={(_, n) => props.onOpen?.(n.id)}
+          {...dropping}
+          deleteKeyCode={null}
+          selectionKeyCode="Shift"
+          multiSelectionKeyCode={['Shift', 'Meta', 'Control']}
+          selectionMode={SelectionMode.Partial}
+          nodesConnectable={editable}
+          connectionRadius={36}
+          fitView
+          fitViewOptions={{ padding: 0.2, maxZoom: 1, minZoom: 0.2 }}
+          minZoom={0.1}
+          maxZoom={2}
+          onlyRenderVisibleElements={graph.nodes.length > 1000}
+          onMove={(e) => {
+            if (!e) return
+            clearTimeout(moved.current)
+            clearTimeout(rested.current)
+            const { domNode } = store.getState()
+            domNode?.classList.add('moving')
+            domNode?.classList.toggle('held', e.type === 'mousemove')
+            moved.current = setTimeout(still, 250) // a move that ends where it began is not told as ended
+            if (many) {
+              setPanning(true)
+              rested.current = setTimeout(() => setPanning(false), 800)
+            }
+          }}
+          onMoveEnd={(_, at) => {
+            still()
+            // Between two pixels, what is moved as a picture would be blurred.
+            const to = { ...at, x: Math.round(at.x), y: Math.round(at.y) }
+            if (to.x !== at.x || to.y !== at.y) void flow.setViewport(to)
+          }}
+          proOptions={{ hideAttribution: true }}
+          panOnScroll
+          zoomOnDoubleClick={false}
+          nodeDragThreshold={3}
+          disableKeyboardA11y={!editable}
+        >
+          <Ground />
+          {graph.nodes.length > 12 && !panning && <MiniMap pannable zoomable ariaLabel={t.canvas.map} nodeColor="var(--line-strong)" nodeBorderRadius={many ? 0 : 12} maskColor="var(--map-mask)" />}
+          {props.children}
+        </ReactFlow>
+      </FarContext.Provider>
     </ActsContext.Provider>
   )
 }
 
-const step = 20
+const gap = 20
 
-/** The ground; from far above its dots would be a grey that costs much to paint. It is moved, not painted anew. */
-function Dots() {
-  const ground = useRef<HTMLDivElement>(null)
-  const [x, y, zoom] = useStore((s) => s.transform)
+/**
+ * The dots, and where all that is drawn on them stands. "translate" on its
+ * own moves a layer without painting it anew; a "transform" that is kept as a
+ * layer would keep the scale it was painted at too.
+ */
+function Ground() {
+  const store = useStoreApi()
+  const dots = useRef<HTMLDivElement>(null)
   useLayoutEffect(() => {
-    const { style } = ground.current ?? {}
-    if (!style) return
-    const gap = step * zoom
-    style.transform = `translate(${(x % gap) - gap / 2}px, ${(y % gap) - gap / 2}px)`
-  }, [x, y, zoom])
-  useLayoutEffect(() => {
-    ground.current?.style.setProperty('--gap', `${step * zoom}px`)
-    ground.current?.style.setProperty('--dot', `${0.7 * zoom}px`)
-  }, [zoom])
-  return <div ref={ground} className="dots" hidden={zoom <= 0.4} aria-hidden />
+    let was = NaN
+    const place = () => {
+      const { domNode, transform } = store.getState()
+      const [x, y, zoom] = transform
+      const viewport = domNode?.querySelector<HTMLElement>('.react-flow__viewport')
+      const ground = dots.current
+      if (!viewport || !ground) return
+      const step = gap * zoom
+      viewport.style.translate = `${x}px ${y}px`
+      ground.style.translate = `${(x % step) - step / 2}px ${(y % step) - step / 2}px`
+      if (zoom === was) return
+      was = zoom
+      viewport.style.scale = `${zoom}`
+      ground.hidden = zoom <= 0.4 // from far above they would be a grey that costs much to paint
+      ground.style.setProperty('--gap', `${step}px`)
+      ground.style.setProperty('--dot', `${0.7 * zoom}px`)
+    }
+    place()
+    return store.subscribe(place)
+  }, [store])
+  return <div ref={dots} className="dots" aria-hidden />
 }
 
 function alike(a: CardData, b: CardData): boolean {
