@@ -59,6 +59,7 @@ func mayImport() map[string]string {
 		"mail":           "fault",
 		"outbound":       "fault limit",
 		"metrics":        "execution usage",
+		"telemetry":      "fault execution node llm tool",
 		"sandbox":        "fault",
 		"demo":           "fault",
 		"blob":           "fault",

@@ -5,8 +5,10 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -106,6 +108,7 @@ type Runner struct {
 	source  tool.Source
 	saved   Saved
 	gate    *tool.Gate
+	tracer  Tracer
 	files   Files
 	blind   func(models []string) []string
 	now     func() time.Time
@@ -125,6 +128,18 @@ type RunnerConfig struct {
 	// Gate is what the calls of tools pass; nil: one of their own, which tells
 	// nobody of them.
 	Gate *tool.Gate
+	// Tracer follows agents at work; nil: nobody does.
+	Tracer Tracer
+}
+
+// Tracer tells others which agents work and how long it takes. It must not
+// block.
+type Tracer interface {
+	// Agent hears of an agent that sets to work, also of one that was called by
+	// another. What is begun within its
+	// context belongs to it. name is that of the node for one that is not saved.
+	// end hears what it has used, in this go.
+	Agent(ctx context.Context, id, name string, models []string) (_ context.Context, end func(used llm.Usage, err error))
 }
 
 // NewRunner returns a runner.
@@ -135,7 +150,7 @@ func NewRunner(models Models, tools *tool.Catalogue, cfg RunnerConfig) *Runner {
 	if cfg.Gate == nil {
 		cfg.Gate = tool.NewGate(tool.GateConfig{Now: cfg.Now})
 	}
-	return &Runner{models: models, tools: tools, source: cfg.Source, saved: cfg.Saved, gate: cfg.Gate, files: cfg.Files, blind: cfg.Blind, now: cfg.Now}
+	return &Runner{models: models, tools: tools, source: cfg.Source, saved: cfg.Saved, gate: cfg.Gate, tracer: cfg.Tracer, files: cfg.Files, blind: cfg.Blind, now: cfg.Now}
 }
 
 // Run answers a prompt as the agent the settings describe, on behalf of a
@@ -178,26 +193,48 @@ func (r *Runner) work(ctx context.Context, s start) (*Output, error) {
 		run.depth = s.parent.depth + 1
 	}
 	run.purse.remember(s.past, s.prefix)
-	if err := run.reach(ctx); err != nil {
+	if r.tracer == nil {
+		return run.setOut(ctx, s)
+	}
+	return run.followed(ctx, s)
+}
+
+// followed sets to work with a tracer behind it.
+func (r *run) followed(ctx context.Context, s start) (*Output, error) {
+	before := r.purse.usage
+	ctx, end := r.runner.tracer.Agent(ctx, r.settings.AgentID, cmp.Or(r.name, r.call.NodeTitle), r.settings.Models)
+	out, err := r.setOut(ctx, s)
+	used := r.purse.usage
+	failure := err
+	if child := (*calling)(nil); errors.As(err, &child) { // it goes to rest
+		failure = nil
+	}
+	end(llm.Usage{Input: used.Input - before.Input, Output: used.Output - before.Output, CacheRead: used.CacheRead - before.CacheRead, CacheWrite: used.CacheWrite - before.CacheWrite}, failure)
+	return out, err
+}
+
+// setOut gathers what the agent works with, and lets it work.
+func (r *run) setOut(ctx context.Context, s start) (_ *Output, err error) {
+	if err := r.reach(ctx); err != nil {
 		return nil, err
 	}
-	if err := run.meet(ctx); err != nil {
+	if err := r.meet(ctx); err != nil {
 		return nil, err
 	}
-	if err := run.offer(s); err != nil {
+	if err := r.offer(s); err != nil {
 		return nil, err
 	}
-	run.messages = s.messages
-	if err := run.attach(ctx); err != nil {
+	r.messages = s.messages
+	if err := r.attach(ctx); err != nil {
 		return nil, err
 	}
-	run.unsaid, run.first = run.messages, run.messages[0]
-	if run.settings.Limits.Timeout > 0 {
-		if run.began, err = run.begin(ctx); err != nil {
+	r.unsaid, r.first = r.messages, r.messages[0]
+	if r.settings.Limits.Timeout > 0 {
+		if r.began, err = r.begin(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return run.loop(ctx)
+	return r.loop(ctx)
 }
 
 // prepare checks the settings before anything is asked.

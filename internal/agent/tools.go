@@ -178,7 +178,7 @@ func (r *run) do(ctx context.Context, key string, c llm.Block) (outcome, node.Us
 		return refuse(words(err))
 	}
 	result, err := r.runner.gate.Use(ctx, t, tool.Call{AgentID: r.settings.AgentID, Above: r.above(), APIKeyID: r.call.APIKeyID, WorkspaceID: r.call.WorkspaceID, WorkflowID: r.call.WorkflowID,
-		UserID: r.call.UserID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID, Key: key, Args: args, Progress: r.progress(c)})
+		UserID: r.call.UserID, ExecutionID: r.call.ExecutionID, NodeID: r.call.NodeID, Key: key, ID: c.ID, Args: args, Progress: r.progress(c)})
 	if err != nil {
 		if fault.As(err) == nil {
 			r.call.Log("error", "the tool "+c.Name+" broke", nil)

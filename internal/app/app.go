@@ -109,6 +109,7 @@ type App struct {
 	usage     *usageWriter
 	prices    *llm.Prices
 	metrics   *metrics.Metrics
+	tracers   tracers
 	running   chan struct{} // closed when Run takes executions
 }
 
@@ -145,6 +146,9 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (*App, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	a.metrics = metrics.New(a.sources())
+	if a.tracers, err = newTracers(ctx, cfg, opts); err != nil {
+		return nil, errors.Join(err, a.hangUp(), db.Close())
+	}
 	content, err := a.contents(ctx)
 	if err != nil {
 		return nil, errors.Join(err, a.hangUp(), db.Close())
@@ -176,7 +180,7 @@ func (a *App) wire(secrets [][]byte) error {
 	}
 	a.usage = newUsageWriter(store.NewUsage(a.db), a.opts.Log)
 	a.Budgets = usage.NewService(store.NewUsage(a.db), a.Bus, usage.Config{NewID: NewID})
-	if a.Models, a.prices, err = models(a.cfg, a.metrics.Sink(a.usage), counted{a.Budgets, a.metrics.Sink(usage.Discard{})}, web); err != nil {
+	if a.Models, a.prices, err = models(a.cfg, a.metrics.Sink(a.usage), counted{a.Budgets, a.metrics.Sink(usage.Discard{})}, web, a.tracers.all); err != nil {
 		return err
 	}
 	if a.media, err = mediaService(a.cfg, a.metrics.Sink(a.usage), counted{a.Budgets, a.metrics.Sink(usage.Discard{})}, web); err != nil {
@@ -186,7 +190,7 @@ func (a *App) wire(secrets [][]byte) error {
 	if err != nil {
 		return err
 	}
-	a.gate = tool.NewGate(tool.GateConfig{Ledger: a.usage, Limiter: a.limiter, Now: a.now})
+	a.gate = tool.NewGate(tool.GateConfig{Ledger: a.usage, Limiter: a.limiter, Now: a.now, Tracer: a.tracers.tool})
 	a.Kinds = node.NewKinds(builtin.Kinds(a.kindDeps(web, ofTools))...)
 	a.Toolbox = toolbox.New(a.shelf, agentModels{a.Models}, a.gate, toolbox.Config{})
 	workflows := store.NewWorkflows(a.db, a.Kinds)
@@ -200,7 +204,7 @@ func (a *App) wire(secrets [][]byte) error {
 	a.Executions = execution.NewService(journal, library, a.dispatch.announce, a.local.Brief(),
 		execution.Config{NewID: NewID, Leased: a.dispatch.leased, Host: a.dispatch.host, MaxTrigger: a.cfg.MaxBodyMiB << 20})
 	a.engine = engine.New(journal, library, a.Bus, a.dispatch.announce, journal, engine.Config{Worker: a.dispatch.worker, NewID: NewID, Log: a.opts.Log, Holds: a.dispatch.holds,
-		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second, SplitFrom: a.dispatch.splitFrom, Outcome: a.Executions.Outcome, Observer: a.metrics})
+		Drain: time.Duration(a.cfg.ShutdownGrace) * time.Second, SplitFrom: a.dispatch.splitFrom, Outcome: a.Executions.Outcome, Observer: a.metrics, Tracer: a.tracers.engine})
 	a.retention = retention.New(store.NewRetention(a.db), retention.Config{Days: a.cfg.RetentionDays, Log: a.opts.Log})
 	a.links, a.shares = execution.NewLinks(secrets), file.NewLinks(secrets)
 	a.courier = courier.New(journal, a.opts.Mailer, a.links, courier.Config{PublicURL: a.cfg.PublicURL, Log: a.opts.Log, Asked: journal.Asked()})
@@ -208,7 +212,7 @@ func (a *App) wire(secrets [][]byte) error {
 	return nil
 }
 
-// Close closes the database. Call it after Run has returned.
+// Close sends the last spans, and closes the database. Call it after Run has returned.
 func (a *App) Close() error {
 	a.outside.Close()
 	return errors.Join(a.hangUp(), a.db.Close())

@@ -29,7 +29,7 @@ func (a *App) kindDeps(web *outbound.Client, limits toolLimits) builtin.Deps {
 	sourced := a.connectMCP(web, limits)
 	a.shelf = tool.NewShelf(a.Tools, sourced)
 	saved := store.NewAgents(a.db)
-	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Saved: saved, Source: sourced, Gate: a.gate, Files: files, Blind: agentModels{a.Models}.blind})
+	runner := agent.NewRunner(agentModels{a.Models}, a.Tools, agent.RunnerConfig{Tracer: a.tracers.agent, Saved: saved, Source: sourced, Gate: a.gate, Files: files, Blind: agentModels{a.Models}.blind})
 	a.Agents = agent.NewService(saved, runner, agent.Config{NewID: NewID})
 	return builtin.Deps{
 		HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer,

@@ -11,12 +11,13 @@ import (
 	"agentstudio/internal/llm/openai"
 	"agentstudio/internal/llm/scripted"
 	"agentstudio/internal/outbound"
+	"agentstudio/internal/telemetry"
 	"agentstudio/internal/usage"
 )
 
 // models makes the registry of the model providers that are configured, and the
 // list of what their models cost.
-func models(cfg config.Config, sink usage.Sink, gate llm.Gate, web *outbound.Client) (*llm.Registry, *llm.Prices, error) {
+func models(cfg config.Config, sink usage.Sink, gate llm.Gate, web *outbound.Client, tracer *telemetry.Tracer) (*llm.Registry, *llm.Prices, error) {
 	var overrides [][]byte
 	if cfg.ModelPrices != "" {
 		text, err := os.ReadFile(cfg.ModelPrices)
@@ -34,7 +35,11 @@ func models(cfg config.Config, sink usage.Sink, gate llm.Gate, web *outbound.Cli
 		return nil, nil, err
 	}
 	decorate := func(p llm.Provider) llm.Model {
-		return llm.Retry(llm.Meter(paced{p, web}, sink, prices, llm.MeterConfig{Gate: gate}), llm.RetryConfig{})
+		p = paced{p, web}
+		if tracer != nil {
+			p = tracer.Provider(p)
+		}
+		return llm.Retry(llm.Meter(p, sink, prices, llm.MeterConfig{Gate: gate}), llm.RetryConfig{})
 	}
 	return llm.NewRegistry(llm.Config{Default: cfg.DefaultAIModel, Decorate: decorate}, providers...), prices, nil
 }

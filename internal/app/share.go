@@ -79,6 +79,7 @@ func (a *App) redisClient(dial time.Duration) (*redis.Client, error) {
 }
 
 func (a *App) hangUp() error {
+	a.tracers.shutdown()
 	var errs []error
 	for _, client := range a.redis {
 		errs = append(errs, client.Close())

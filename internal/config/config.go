@@ -29,6 +29,8 @@ type Config struct {
 	RetentionDays int    `group:"Server" env:"STUDIO_RETENTION_DAYS" default:"30" help:"Days that finished executions are kept, where their workflow does not say. 0: for ever."`
 	MaxBodyMiB    int    `group:"Server" name:"max-body-mib" env:"STUDIO_MAX_BODY_MIB" default:"10" help:"Largest request body, in MiB."`
 	LogLevel      string `group:"Server" env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least important line that is logged: ${enum}."`
+	OTLPEndpoint  string `group:"Server" name:"otlp-endpoint" env:"OTEL_EXPORTER_OTLP_ENDPOINT" help:"Collector that spans of executions, agents, models and tools are sent to, over HTTP: http://127.0.0.1:4318. Empty: none are made. The other settings of OpenTelemetry (OTEL_SERVICE_NAME, OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, …) are read from the environment."`
+	OTLPTraces    string `group:"Server" name:"otlp-traces-endpoint" env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" help:"The whole address for spans, instead of /v1/traces below the collector's."`
 	LogFormat     string `group:"Server" env:"LOG_FORMAT" default:"text" enum:"text,json" help:"Form of the log: ${enum}."`
 	ShutdownGrace int    `group:"Server" env:"STUDIO_SHUTDOWN_SECONDS" default:"20" help:"Seconds that nodes in flight get to end after a stop was asked for."`
 
@@ -122,6 +124,11 @@ func (c *Config) Complete() error {
 	}
 	if c.FilesQuotaMiB < 0 {
 		faults = append(faults, errors.New("STUDIO_FILES_QUOTA_MIB must be 0, for no bound, or more"))
+	}
+	for name, address := range map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": c.OTLPEndpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": c.OTLPTraces} {
+		if u, err := url.Parse(address); address != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			faults = append(faults, fmt.Errorf("%s must be an address such as http://127.0.0.1:4318", name))
+		}
 	}
 	if c.Engine == "off" && c.DatabaseURL == "" {
 		faults = append(faults, errors.New("STUDIO_ENGINE=off leaves the executions to workers on the same PostgreSQL database: set DATABASE_URL too"))

@@ -15,6 +15,7 @@ import (
 	"agentstudio/internal/event"
 	"agentstudio/internal/execution"
 	"agentstudio/internal/fault"
+	"agentstudio/internal/node"
 )
 
 // Programs finds compiled versions of workflows. Implementations cache.
@@ -46,6 +47,17 @@ type Observer interface {
 	Node(kind string, status execution.NodeStatus)
 }
 
+// Tracer tells others what is going on and how long it takes. What is begun
+// within the contexts it returns belongs to what they were made for. It must
+// not block.
+type Tracer interface {
+	// Execution hears of an execution that is taken into memory, and its end of
+	// when it leaves it: over, or to rest.
+	Execution(ctx context.Context, x *execution.Execution) (_ context.Context, end func(x *execution.Execution, err error))
+	// Node hears of an attempt at a node.
+	Node(ctx context.Context, kind string, c *node.Call) (_ context.Context, end func(parked bool, err error))
+}
+
 // Config adjusts an engine; zero values are useful.
 type Config struct {
 	Worker      string        // name in leases; "local" when empty
@@ -75,6 +87,8 @@ type Config struct {
 	Outcome func(x *execution.Execution)
 	// Observer counts; nil: nobody does.
 	Observer Observer
+	// Tracer follows executions and nodes; nil: nobody does.
+	Tracer Tracer
 }
 
 func (c *Config) fill() {
@@ -176,6 +190,11 @@ func (e *Engine) execute(ctx context.Context, t execution.Ticket) (wake time.Tim
 		return time.Time{}, false, nil
 	}
 	defer e.leave(r)
+	if t := e.cfg.Tracer; t != nil {
+		var end func(*execution.Execution, error)
+		ctx, end = t.Execution(ctx, x)
+		defer func() { end(r.x, err) }()
+	}
 	// What is pending has left no rows behind, whoever claimed it.
 	wake, err = r.execute(ctx, (fresh || x.Status == execution.Pending) && x.RetryOf == "")
 	return wake, r.again, err

@@ -180,6 +180,11 @@ func (r *run) post(f func()) {
 
 // attempt evaluates the config and runs the kind once.
 func (v *visit) attempt(ctx context.Context) (result node.Result, err error) {
+	if t := v.run.engine.cfg.Tracer; t != nil {
+		var end func(bool, error)
+		ctx, end = t.Node(ctx, v.step.Kind.Kind, &v.call)
+		defer func() { end(result.Park != nil || result.Child != nil, err) }()
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("node kind %s panicked: %v\n%s", v.step.Kind.Kind, p, debug.Stack())

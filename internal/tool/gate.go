@@ -24,6 +24,15 @@ type GateConfig struct {
 	Ledger  usage.Sink       // hears of every call; nil: nobody does
 	Limiter Limiter          // nil: this process counts for itself
 	Now     func() time.Time // nil: time.Now
+	Tracer  Tracer           // follows the calls; nil: nobody does
+}
+
+// Tracer tells others which tools are called and how long it takes. It must not
+// block.
+type Tracer interface {
+	// Tool hears of a call that begins; what is begun within its context belongs
+	// to it.
+	Tool(ctx context.Context, s Spec, c Call) (_ context.Context, end func(err error))
 }
 
 // Gate is what every use of a tool passes: it holds the tool's rate limit, and
@@ -55,13 +64,18 @@ func NewGate(cfg GateConfig) *Gate {
 // Use runs a tool. TooMany (code "tool_limit"): the workspace has used it as
 // often as it may; the tool was not run, and RetryAfter says when it may be.
 // When ctx has ended for a reason that is a fault, that is the failure.
-func (g *Gate) Use(ctx context.Context, t Tool, call Call) (Result, error) {
+func (g *Gate) Use(ctx context.Context, t Tool, call Call) (result Result, err error) {
+	if g.cfg.Tracer != nil {
+		var end func(error)
+		ctx, end = g.cfg.Tracer.Tool(ctx, t.Spec, call)
+		defer func() { end(err) }()
+	}
 	began := g.cfg.Now()
 	if err := g.admit(ctx, t, call); err != nil {
 		g.enter(ctx, t, call, began, Result{}, err)
 		return Result{}, err
 	}
-	result, err := t.Run(ctx, call)
+	result, err = t.Run(ctx, call)
 	if err != nil && ctx.Err() != nil && fault.As(context.Cause(ctx)) != nil {
 		err = context.Cause(ctx)
 	}

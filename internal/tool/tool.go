@@ -44,7 +44,9 @@ type Call struct {
 	By *access.Actor
 	// Key is stable over repetitions of this very call; offer it outside as
 	// Idempotency-Key. Empty outside of executions.
-	Key  string
+	Key string
+	// ID is what a model calls the call; empty when none made it.
+	ID   string
 	Args json.RawMessage
 	// Progress hears how a long call gets on; may be nil.
 	Progress func(message string)
