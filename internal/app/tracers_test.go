@@ -66,10 +66,10 @@ func values(set []*common.KeyValue) map[string]string {
 	return out
 }
 
-// named returns the spans of a name.
+// named returns the spans of a name, or that begin with it and a space.
 func (g *gathered) named(name string) (found []*tracepb.Span) {
 	for _, s := range g.spans {
-		if s.GetName() == name {
+		if strings.HasPrefix(s.GetName()+" ", name+" ") {
 			found = append(found, s)
 		}
 	}
@@ -179,4 +179,44 @@ func TestAStudioRunsAndEndsWithoutItsCollector(t *testing.T) {
 		t.Errorf("%s %+v", x.Status, x.Error)
 	}
 	stop()
+}
+
+func TestAnAgentThatRestsHasNotFailed(t *testing.T) {
+	url, g := collect(t)
+	cfg := settings(t.TempDir())
+	cfg.OTLPTraces = url + "/v1/traces"
+	studio, by, stop := open(t, cfg)
+	flow(t, studio, by, doubles, true)
+	x := ends(t, studio, by, runsAWorkflow, `{}`)
+	if x.Status != execution.Completed {
+		t.Fatalf("%s %+v", x.Status, x.Error)
+	}
+	stop()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	lives, agents, children := g.named("invoke_workflow Runs"), g.named("invoke_agent"), g.named("invoke_workflow Double")
+	if len(agents) < 4 || len(children) < 3 {
+		t.Fatalf("%d lives, the agent set to work %d times, %d lives of its workflows", len(lives), len(agents), len(children))
+	}
+	for _, s := range append(lives, agents...) {
+		if !bytes.Equal(s.GetTraceId(), lives[0].GetTraceId()) || s.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR {
+			t.Errorf("%s is of the trace %x, %v", s.GetName(), s.GetTraceId(), s.GetStatus())
+		}
+	}
+	parked := 0
+	for _, s := range g.named("node agent") {
+		for _, a := range s.GetAttributes() {
+			if a.GetKey() == "agentstudio.node.parked" && a.GetValue().GetBoolValue() {
+				parked++
+			}
+		}
+	}
+	if parked != len(agents)-1 {
+		t.Errorf("the node went to rest %d times of %d", parked, len(agents))
+	}
+	for _, s := range children {
+		if values(s.GetAttributes())["agentstudio.execution.parent_id"] != x.ID || bytes.Equal(s.GetTraceId(), lives[0].GetTraceId()) {
+			t.Errorf("a workflow of it is %v", s)
+		}
+	}
 }
