@@ -8,9 +8,9 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := bin/golangci-lint-$(GOLANGCI_VERSION)
 # What a test run may take in all; one package never comes near it.
 TEST_TIMEOUT ?= 15m
-# SQLite translated to Go is most of what the tests execute and none of what
-# they look for races in: left out, tests of what is stored take half as long.
-UNRACED := -gcflags=modernc.org/sqlite/lib=-race=false
+# SQLite and QuickJS translated to Go are most of what the tests execute and none
+# of what they look for races in: left out, tests of what is stored take half as long.
+UNRACED := -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=modernc.org/libquickjs=-race=false
 
 .PHONY: help
 help: ## print this help

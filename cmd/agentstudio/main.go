@@ -17,6 +17,7 @@ import (
 	"agentstudio/internal/config"
 	"agentstudio/internal/fault"
 	"agentstudio/internal/mcp/client"
+	"agentstudio/internal/sandbox"
 
 	"github.com/alecthomas/kong"
 )
@@ -45,14 +46,22 @@ type cli struct {
 // an MCP server that is a program.
 const supervise = "mcp-child"
 
-// supervisor is the command below which programs are started; nil when this
-// one cannot be found.
-func supervisor() []string {
+// interpret is the argument with which the program starts itself to run code
+// that is not trusted.
+const interpret = "sandbox-worker"
+
+// itself is the command that starts this program for a part of its own work: on
+// Linux this very file, also when it was replaced since.
+func itself(part string) []string {
+	const running = "/proc/self/exe"
+	if _, err := os.Stat(running); err == nil {
+		return []string{running, part}
+	}
 	path, err := os.Executable()
 	if err != nil {
-		return nil
+		path = os.Args[0]
 	}
-	return []string{path, supervise}
+	return []string{path, part}
 }
 
 // failure is an outcome that was already explained: only its exit code is left.
@@ -68,6 +77,9 @@ func main() {
 func run(args []string) int {
 	if len(args) > 0 && args[0] == supervise {
 		return client.Supervise(args[1:])
+	}
+	if len(args) > 0 && args[0] == interpret {
+		return sandbox.Serve(os.Stdin, os.Stdout)
 	}
 	var c cli
 	resolver := config.NewResolver()

@@ -40,7 +40,7 @@ func (c *runCmd) Run(ctx context.Context, cfg *config.Config, log *slog.Logger) 
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	own := *cfg
 	own.DataDir, own.DatabaseURL, own.Engine = dir, "", "on"
-	studio, err := app.Open(ctx, own, app.Options{Version: version, Log: slog.New(onlyWarnings{log.Handler()}), Supervisor: supervisor()})
+	studio, err := app.Open(ctx, own, app.Options{Version: version, Log: slog.New(onlyWarnings{log.Handler()}), Supervisor: itself(supervise), Sandbox: itself(interpret)})
 	if err != nil {
 		return err
 	}

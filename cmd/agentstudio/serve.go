@@ -16,7 +16,7 @@ type serveCmd struct{}
 
 // Run serves until the program is told to stop.
 func (serveCmd) Run(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error) {
-	studio, err := app.Open(ctx, *cfg, app.Options{Version: version, Log: log, Supervisor: supervisor()})
+	studio, err := app.Open(ctx, *cfg, app.Options{Version: version, Log: log, Supervisor: itself(supervise), Sandbox: itself(interpret)})
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ type workerCmd struct {
 
 // Run runs executions until the program is told to stop.
 func (c *workerCmd) Run(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error) {
-	options := app.Options{Version: version, Log: log, Supervisor: supervisor(), Worker: true, Queues: c.Queues, Concurrency: c.Concurrency}
+	options := app.Options{Version: version, Log: log, Supervisor: itself(supervise), Sandbox: itself(interpret), Worker: true, Queues: c.Queues, Concurrency: c.Concurrency}
 	if c.MetricsAddr != "" {
 		if options.Metrics, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.MetricsAddr); err != nil {
 			return fmt.Errorf("listen on %s: %w (choose another address with --metrics-addr)", c.MetricsAddr, err)

@@ -31,6 +31,7 @@ import (
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/outbound"
 	"agentstudio/internal/retention"
+	"agentstudio/internal/sandbox"
 	"agentstudio/internal/store"
 	"agentstudio/internal/tool"
 	"agentstudio/internal/toolbox"
@@ -61,6 +62,9 @@ type Options struct {
 	// Supervisor is the command below which programs are started, with the
 	// program as its further arguments; nil: none are.
 	Supervisor []string
+	// Sandbox is the command that starts a process for code that is not trusted;
+	// nil: it runs in this one, which cannot stop all of it.
+	Sandbox []string
 	// Mailer replaces the mail server; nil uses the configured one.
 	Mailer mail.Sender
 }
@@ -103,6 +107,7 @@ type App struct {
 	retention *retention.Keeper
 	outside   *outbound.Client
 	databases *databases
+	sandbox   *sandbox.Sandbox // nil: code runs in this process
 	media     *media.Service
 	shelf     *tool.Shelf // what workspaces may use
 	gate      *tool.Gate  // what every use of a tool passes
@@ -215,6 +220,9 @@ func (a *App) wire(secrets [][]byte) error {
 // Close sends the last spans, and closes the database. Call it after Run has returned.
 func (a *App) Close() error {
 	a.outside.Close()
+	if a.sandbox != nil {
+		a.sandbox.Close()
+	}
 	return errors.Join(a.hangUp(), a.db.Close())
 }
 

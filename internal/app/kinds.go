@@ -9,6 +9,7 @@ import (
 	"agentstudio/internal/node"
 	"agentstudio/internal/node/builtin"
 	"agentstudio/internal/outbound"
+	"agentstudio/internal/sandbox"
 	"agentstudio/internal/store"
 	"agentstudio/internal/tool"
 	tools "agentstudio/internal/tool/builtin"
@@ -24,8 +25,13 @@ func (a *App) kindDeps(web *outbound.Client, limits toolLimits) builtin.Deps {
 	key := a.cfg.JinaAPIKey.Reveal()
 	search, read := websearch.New(web, a.cfg.JinaSearchURL, key), webread.New(web, a.cfg.JinaReaderURL, key)
 	files := a.Files.Paths()
+	var code builtin.Code
+	if len(a.opts.Sandbox) > 0 {
+		a.sandbox = sandbox.New(sandbox.Config{Command: a.opts.Sandbox})
+		code = a.sandbox
+	}
 	a.Memory = memory.NewService(store.NewMemories(a.db), memory.Config{NewID: NewID})
-	a.Tools = tool.NewCatalogue(limits.on(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer, Memory: a.Memory, Databases: a.databases, Media: a.media, Workflows: callable{a}}))...)
+	a.Tools = tool.NewCatalogue(limits.on(tools.Tools(tools.Deps{HTTP: web, Search: search, Read: read, Files: files, Mail: a.opts.Mailer, Memory: a.Memory, Code: code, Databases: a.databases, Media: a.media, Workflows: callable{a}}))...)
 	sourced := a.connectMCP(web, limits)
 	a.shelf = tool.NewShelf(a.Tools, sourced)
 	saved := store.NewAgents(a.db)
@@ -37,6 +43,7 @@ func (a *App) kindDeps(web *outbound.Client, limits toolLimits) builtin.Deps {
 		Library: demo.New(),
 		Agent:   runner,
 		Tools:   a.shelf,
+		Code:    code,
 		Gate:    a.gate,
 	}
 }

@@ -1,5 +1,6 @@
 // Package sandbox runs JavaScript that is not trusted: without network, disk
-// or any function of the host, and within bounds of time, memory and output.
+// or any function of the host, and within bounds of time, memory and output, in
+// processes of its own that are killed when they do not keep them.
 package sandbox
 
 import (
@@ -47,44 +48,61 @@ type Outcome struct {
 	Console []string // lines of console.log and its kin
 }
 
-// Run runs the code as the body of an async function whose parameters are the
-// names of the scope; what it returns is the value. Each run has an
-// interpreter of its own. Invalid: the code throws or cannot be read (the
-// message names the line), or returns more than the limit; Timeout; Cancelled
-// when ctx ends.
-func Run(ctx context.Context, code string, scope map[string]any, limits Limits) (out Outcome, err error) {
+// Local runs code in this process. What the interpreter does within one call of
+// its own, such as a search through an object that says it is endless, cannot be
+// stopped there: it is for workers, which can be killed, and for tests.
+type Local struct{}
+
+// Run runs the code as Sandbox.Run does.
+func (Local) Run(ctx context.Context, code string, scope map[string]any, limits Limits) (Outcome, error) {
 	limits = limits.Filled()
 	program, err := wrap(code, scope, limits)
 	if err != nil {
 		return Outcome{}, err
 	}
+	text, err := interpret(ctx, program, limits)
+	switch {
+	case ctx.Err() != nil:
+		return Outcome{}, stopped(ctx)
+	case err != nil:
+		return Outcome{}, explain(err, limits)
+	}
+	return read(text, limits)
+}
+
+func stopped(ctx context.Context) error {
+	return fault.Wrap(fault.Cancelled, context.Cause(ctx), "the code was stopped")
+}
+
+// maxDepth is how deep calls nest. The interpreter means bytes of its stack by
+// it, but grows its own by one for a call; of ours each takes some kilobytes.
+const maxDepth = 8 << 10
+
+// interpret runs a program in an interpreter of its own, until ctx ends.
+func interpret(ctx context.Context, program string, limits Limits) (text string, err error) {
 	vm, err := quickjs.NewVM()
 	if err != nil {
-		return Outcome{}, fmt.Errorf("start the interpreter: %w", err)
+		return "", fmt.Errorf("start the interpreter: %w", err)
 	}
 	defer func() {
 		// The engine panics when it runs out of memory at a bad moment.
 		if p := recover(); p != nil {
-			err = fault.New(fault.Invalid, "the code used up its memory or broke the interpreter: %v", p).WithCode("sandbox")
+			err = fmt.Errorf("%s: %v", broke, p)
 		}
 		err = errors.Join(err, vm.Close())
 	}()
 	vm.SetMemoryLimit(uintptr(limits.Memory))
-	vm.SetMaxStackSize(256 << 10)
+	vm.SetMaxStackSize(maxDepth)
 	if err := vm.SetEvalTimeout(limits.Timeout); err != nil {
-		return Outcome{}, err
+		return "", err
 	}
 	settled := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() { vm.Interrupt(); close(settled) })
-	text, err := evaluate(vm, program)
+	text, err = evaluate(vm, program)
 	if !stop() {
 		<-settled
-		return Outcome{}, fault.Wrap(fault.Cancelled, ctx.Err(), "the code was stopped")
 	}
-	if err != nil {
-		return Outcome{}, explain(err, limits)
-	}
-	return read(text, limits)
+	return text, err
 }
 
 // wrap builds the program. Nothing of the host is reachable from it: the
@@ -182,9 +200,14 @@ func lineOf(stack string) int {
 	return 0
 }
 
+// broke begins the words of an interpreter that came to no end of its own.
+const broke = "the interpreter broke"
+
 func explain(err error, limits Limits) error {
 	text := err.Error()
 	switch {
+	case strings.HasPrefix(text, broke):
+		return fault.Wrap(fault.Invalid, err, "the code used up its memory or broke the interpreter").WithCode("sandbox")
 	case strings.Contains(text, "InternalError: interrupted"):
 		return fault.Wrap(fault.Timeout, err, "the code ran longer than %s", limits.Timeout)
 	case strings.Contains(text, "out of memory"):

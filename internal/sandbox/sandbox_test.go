@@ -20,7 +20,7 @@ func TestCodeSeesItsScopeAndReturnsAValue(t *testing.T) {
 		"// a comment at the end\nreturn 'é'": `"é"`,
 		`return [typeof require, typeof process, typeof fetch, typeof std, typeof os, typeof setTimeout, typeof Deno].filter(t => t !== 'undefined')`: `[]`,
 	} {
-		out, err := sandbox.Run(t.Context(), code, map[string]any{"input": map[string]any{"n": 21, "list": []int{1, 2}}, "trigger": "go"}, sandbox.Limits{})
+		out, err := open(t).Run(t.Context(), code, map[string]any{"input": map[string]any{"n": 21, "list": []int{1, 2}}, "trigger": "go"}, sandbox.Limits{})
 		if err != nil {
 			t.Errorf("%s: %v", code, err)
 			continue
@@ -32,7 +32,7 @@ func TestCodeSeesItsScopeAndReturnsAValue(t *testing.T) {
 }
 
 func TestConsoleIsKeptAndBounded(t *testing.T) {
-	out, err := sandbox.Run(t.Context(), `for (let i = 0; i < 10; i++) console.log("line", i, {a: i})`, nil, sandbox.Limits{Lines: 3})
+	out, err := open(t).Run(t.Context(), `for (let i = 0; i < 10; i++) console.log("line", i, {a: i})`, nil, sandbox.Limits{Lines: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestCodeThatMisbehavesIsStopped(t *testing.T) {
 		"endless loop":    {`while (true) {}`, fault.Timeout, "longer than"},
 		"memory":          {`let s = "x"; while (true) s += s`, fault.Invalid, ""},
 		"arrays":          {`const a = []; while (true) a.push(new Array(10000).fill(1))`, fault.Invalid, ""},
-		"recursion":       {`const f = () => f() + 1; return f()`, fault.Timeout, ""},
+		"recursion":       {`const f = () => f() + 1; return f()`, fault.Invalid, "too deeply"},
 		"throws":          {"\nthrow new Error('no luck')", fault.Invalid, "no luck (line 2)"},
 		"unknown name":    {`return nope.x`, fault.Invalid, "nope"},
 		"syntax":          {`return (`, fault.Invalid, ""},
@@ -60,7 +60,7 @@ func TestCodeThatMisbehavesIsStopped(t *testing.T) {
 		"closes the wrap": {`}); globalThis.x = 1; (function() {`, fault.Invalid, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := sandbox.Run(t.Context(), c.code, nil, sandbox.Limits{Timeout: 300 * time.Millisecond, Memory: 16 << 20, Output: 4000})
+			_, err := open(t).Run(t.Context(), c.code, nil, sandbox.Limits{Timeout: 300 * time.Millisecond, Memory: 16 << 20, Output: 4000})
 			if f := fault.As(err); f == nil || f.Kind != c.kind && f.Kind != fault.Timeout || !strings.Contains(f.Message, c.words) {
 				t.Errorf("got %v, want %s with %q", err, c.kind, c.words)
 			}
@@ -72,7 +72,7 @@ func TestCancelStopsRunningCode(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	_, err := sandbox.Run(ctx, `while (true) {}`, nil, sandbox.Limits{Timeout: time.Minute})
+	_, err := open(t).Run(ctx, `while (true) {}`, nil, sandbox.Limits{Timeout: time.Minute})
 	if !fault.Is(err, fault.Cancelled) || time.Since(began) > 10*time.Second {
 		t.Errorf("got %v after %s", err, time.Since(began))
 	}

@@ -24,6 +24,7 @@ type Deps struct {
 	Files   Files
 	Agent   Agent
 	Tools   Tools
+	Code    Code       // nil: code runs in this process
 	Gate    *tool.Gate // what the tools that nodes call pass; nil: one of their own
 	// Arrived hears of files that a node has written; nil: nobody listens.
 	Arrived func(ctx context.Context, f node.FileArrival) error
@@ -52,7 +53,7 @@ func Kinds(deps Deps) []node.Type {
 		httpRequest(deps.HTTP),
 		sendEmail(deps.Mail),
 		file(deps.Files, deps.Arrived),
-		code(),
+		code(deps.Code),
 		set(),
 		runWorkflow(),
 		respond(),

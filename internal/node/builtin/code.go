@@ -13,7 +13,15 @@ type codeConfig struct {
 	TimeoutMS int    `json:"timeout_ms,omitempty" jsonschema:"title=Time limit in ms,minimum=10,maximum=60000,default=5000"`
 }
 
-func code() node.Type {
+// Code runs JavaScript that is not trusted.
+type Code interface {
+	Run(ctx context.Context, code string, scope map[string]any, limits sandbox.Limits) (sandbox.Outcome, error)
+}
+
+func code(in Code) node.Type {
+	if in == nil {
+		in = sandbox.Local{}
+	}
 	return node.Define(node.Spec{
 		Kind: "code", Title: "Code", Group: node.Action, Category: "data", Icon: "braces",
 		Description: "Runs JavaScript in a sandbox without network or disk.",
@@ -35,7 +43,7 @@ config:
 		for _, name := range []string{"input", "nodes", "trigger", "item", "index", "vars"} {
 			scope[name] = seen[name]
 		}
-		out, err := sandbox.Run(ctx, cfg.Code, scope, sandbox.Limits{Timeout: time.Duration(cfg.TimeoutMS) * time.Millisecond})
+		out, err := in.Run(ctx, cfg.Code, scope, sandbox.Limits{Timeout: time.Duration(cfg.TimeoutMS) * time.Millisecond})
 		for _, line := range out.Console {
 			c.Log("info", line, nil)
 		}

@@ -24,6 +24,7 @@ type Deps struct {
 	Files  Files
 	Mail   Mailer
 	Memory Memory
+	Code   Code // nil: code runs in this process
 
 	Databases Databases
 	Media     Media
@@ -72,7 +73,7 @@ func Tools(deps Deps) []tool.Tool {
 		fileWrite(deps.Files),
 		fileList(deps.Files),
 		fileDelete(deps.Files),
-		codeRun(),
+		codeRun(deps.Code),
 		databaseQuery(deps.Databases),
 		databaseWrite(deps.Databases),
 		imageGenerate(deps.Media, deps.Files),

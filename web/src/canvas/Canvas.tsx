@@ -86,6 +86,7 @@ export function Canvas(props: CanvasProps) {
   const { over, ...dropping } = useDrop(graph, kinds, flow, (id) => graph.connections.find((c) => edgeId(c) === id), editable ? props.onDropKind : undefined)
   // Hundreds of cards begin as plain boxes, and are filled in the background once one comes near.
   const far = useDeferredValue(useStore((s) => many && (s.width === 0 || s.transform[2] < legible)), many)
+  useMiddle()
   const [panning, setPanning] = useState(false)
   const rested = useRef<ReturnType<typeof setTimeout>>(undefined)
   // While the ground moves, nothing under the pointer lights up: it would be painted at every step.
@@ -281,6 +282,22 @@ export function Canvas(props: CanvasProps) {
       </FarContext.Provider>
     </ActsContext.Provider>
   )
+}
+
+/** Keeps what is in the middle there when a panel takes a part of the canvas, or gives it back. */
+function useMiddle() {
+  const store = useStoreApi()
+  const flow = useReactFlow()
+  const width = useStore((s) => s.width)
+  const height = useStore((s) => s.height)
+  const was = useRef({ width: 0, height: 0 })
+  useLayoutEffect(() => {
+    const { width: w, height: h } = was.current
+    was.current = { width, height }
+    if (!w || !h || !width || !height) return
+    const [x, y, zoom] = store.getState().transform
+    void flow.setViewport({ x: x + Math.round((width - w) / 2), y: y + Math.round((height - h) / 2), zoom })
+  }, [width, height, store, flow])
 }
 
 const gap = 20
