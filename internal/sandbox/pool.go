@@ -12,8 +12,8 @@ import (
 
 // Config says how a Sandbox works. The zero Config but for Command will do.
 type Config struct {
-	// Command starts a worker: a program that calls Serve with its standard
-	// input and output.
+	// Command starts this program once more, with arguments that make it call
+	// Serve with its standard input and output.
 	Command []string
 	// Most is how many programs run at a time; the others wait. 0: twice as many
 	// as there are processors, at least four.
