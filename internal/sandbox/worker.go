@@ -52,7 +52,7 @@ func start(command []string) (*worker, error) {
 		return nil, errors.New("the sandbox has no command that starts its workers")
 	}
 	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec,noctx // ourselves; it lives longer than whoever needs it first
-	cmd.Args[0] = os.Args[0] // a program that is several goes by the name it was called by
+	cmd.Args[0] = os.Args[0]                        // a program that is several goes by the name it was called by
 	cmd.Env = []string{"GOTRACEBACK=none", "GOMAXPROCS=2", "SYSTEMROOT=" + os.Getenv("SYSTEMROOT")}
 	in, err := cmd.StdinPipe()
 	if err != nil {
