@@ -3,7 +3,7 @@ import '@xyflow/react/dist/base.css'
 import { AlertTriangle, Pin, Plus } from 'lucide-react'
 import { createContext, memo, useCallback, useContext, useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react'
 import { useDrop, type Drop } from './drop'
-import { handlesOf, nodeHeight, refusal, sizeOf, takesInput, titleOf, type Connection, type Graph, type Kinds, type Node, type Point } from './graph'
+import { handlesOf, nodeHeight, refusal, roomAt, sizeOf, takesInput, titleOf, type Connection, type Graph, type Kinds, type Node, type Point } from './graph'
 import { iconOf } from './icons'
 import './canvas.css'
 import type { Change } from './diff'
@@ -86,7 +86,7 @@ export function Canvas(props: CanvasProps) {
   const { over, ...dropping } = useDrop(graph, kinds, flow, (id) => graph.connections.find((c) => edgeId(c) === id), editable ? props.onDropKind : undefined)
   // Hundreds of cards begin as plain boxes, and are filled in the background once one comes near.
   const far = useDeferredValue(useStore((s) => many && (s.width === 0 || s.transform[2] < legible)), many)
-  useMiddle()
+  useRoom()
   const [panning, setPanning] = useState(false)
   const rested = useRef<ReturnType<typeof setTimeout>>(undefined)
   // While the ground moves, nothing under the pointer lights up: it would be painted at every step.
@@ -284,20 +284,20 @@ export function Canvas(props: CanvasProps) {
   )
 }
 
-/** Keeps what is in the middle there when a panel takes a part of the canvas, or gives it back. */
-function useMiddle() {
+/** When a panel takes room at the right, what it would cover moves to the left, as far as there is room. */
+function useRoom() {
   const store = useStoreApi()
   const flow = useReactFlow()
   const width = useStore((s) => s.width)
-  const height = useStore((s) => s.height)
-  const was = useRef({ width: 0, height: 0 })
+  const was = useRef(0)
   useLayoutEffect(() => {
-    const { width: w, height: h } = was.current
-    was.current = { width, height }
-    if (!w || !h || !width || !height) return
+    const before = was.current
+    was.current = width
+    if (!before || !width || width >= before) return
     const [x, y, zoom] = store.getState().transform
-    void flow.setViewport({ x: x + Math.round((width - w) / 2), y: y + Math.round((height - h) / 2), zoom })
-  }, [width, height, store, flow])
+    const by = roomAt(flow.getNodesBounds(flow.getNodes()), x, zoom, width)
+    if (by > 0) void flow.setViewport({ x: x - by, y, zoom })
+  }, [width, store, flow])
 }
 
 const gap = 20

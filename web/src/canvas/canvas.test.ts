@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { copy, paste, read } from './clipboard'
 import { diffLines, diffNodes } from './diff'
 import { choiceOf, choicesOf, type Choice } from './choices'
-import { align, changeNode, connect, dropLostHandles, freshId, groupAt, handlesOf, insertOn, makeRoom, newNode, originOf, overlaps, refusal, removeNodes, sizeOf, upstream, type Graph, type Kind, type Kinds } from './graph'
+import { align, changeNode, connect, dropLostHandles, freshId, groupAt, handlesOf, insertOn, makeRoom, newNode, originOf, overlaps, refusal, removeNodes, sizeOf, upstream, type Graph, type Kind, type Kinds, roomAt } from './graph'
 import { begin, push, redo, settle, undo } from './history'
 import { layout } from './layout'
 
@@ -209,4 +209,13 @@ describe('differences', () => {
   it('are told by line', () => {
     expect(diffLines('a\nb\nc\nd', 'a\nx\nc\nd\ne').map((l) => l.kind[0] + l.text)).toEqual(['sa', 'rb', 'ax', 'sc', 'sd', 'ae'])
   })
+})
+
+it('a drawing moves to the left for a panel, as far as there is room', () => {
+  const row = { x: 0, width: 600 }
+  expect(roomAt(row, 200, 1, 700)).toBe(124) // its right edge is 24 pixels from the panel then
+  expect(roomAt(row, 50, 1, 700)).toBe(0) // all of it is seen
+  expect(roomAt(row, 200, 0.5, 700)).toBe(0)
+  expect(roomAt({ x: 0, width: 2000 }, 60, 1, 700)).toBe(36) // its left edge stays
+  expect(roomAt({ x: 0, width: 2000 }, -300, 1, 700)).toBe(0)
 })

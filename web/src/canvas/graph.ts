@@ -333,3 +333,16 @@ export function align(g: Graph, ids: string[], edge: Edge, kinds: Kinds): Graph 
   }
   return moveNodes(g, to)
 }
+
+const margin = 24
+
+/**
+ * How many pixels to the left what is drawn has to move to be seen in a canvas of
+ * that width: no further than until its own left edge is there. x and zoom are
+ * the viewport's.
+ */
+export function roomAt(drawn: { x: number; width: number }, x: number, zoom: number, width: number): number {
+  const left = x + drawn.x * zoom
+  const right = left + drawn.width * zoom
+  return Math.max(0, Math.round(Math.min(right + margin - width, left - margin)))
+}
