@@ -85,7 +85,8 @@ export function Canvas(props: CanvasProps) {
   const many = graph.nodes.length > 200
   const { over, ...dropping } = useDrop(graph, kinds, flow, (id) => graph.connections.find((c) => edgeId(c) === id), editable ? props.onDropKind : undefined)
   // Hundreds of cards begin as plain boxes, and are filled in the background once one comes near.
-  const far = useDeferredValue(useStore((s) => many && (s.width === 0 || s.transform[2] < legible)), many)
+  const small = useStore((s) => many && (s.width === 0 || s.transform[2] < legible))
+  const far = useDeferredValue(small, many) || small
   useRoom()
   const [panning, setPanning] = useState(false)
   const rested = useRef<ReturnType<typeof setTimeout>>(undefined)
