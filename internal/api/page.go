@@ -21,7 +21,7 @@ type Paging struct {
 // Page is one page of a list.
 type Page[T any] struct {
 	Items  []T `json:"items"`
-	Total  int `json:"total" doc:"How many match the filters in all; up to 30 seconds old where counting takes long"`
+	Total  int `json:"total" doc:"How many match the filters in all; of more than 10,000 it may be up to 30 seconds old"`
 	Limit  int `json:"limit"`
 	Offset int `json:"offset"`
 }
@@ -29,7 +29,7 @@ type Page[T any] struct {
 // CursorPage is one page of a long list.
 type CursorPage[T any] struct {
 	Items      []T    `json:"items"`
-	Total      int    `json:"total" doc:"How many match the filters in all; up to 30 seconds old where counting takes long"`
+	Total      int    `json:"total" doc:"How many match the filters in all; of more than 10,000 it may be up to 30 seconds old"`
 	Limit      int    `json:"limit"`
 	Offset     int    `json:"offset"`
 	NextCursor string `json:"next_cursor,omitempty" doc:"Send it as cursor to go on; missing on the last page"`

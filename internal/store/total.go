@@ -8,6 +8,9 @@ import (
 )
 
 const (
+	// manyRows is how many a list has at least whose count is kept: those of
+	// shorter ones are exact, however busy the machine is.
+	manyRows = 10_000
 	// quickCount is how long a count may take that is made anew every time.
 	quickCount = 5 * time.Millisecond
 	// countShare is how many times as long as it took a slow count is good for:
@@ -21,8 +24,8 @@ const (
 
 // total returns how many rows a list has of which a page of found ones, at most
 // limit from offset on, was read: only a page that is full, or empty, needs the
-// query that counts. What takes long to count is counted now and then: the
-// total may then be up to 30 seconds old, and at least what the page shows.
+// query that counts. What is long and takes long to count is counted now and then:
+// the total may then be up to 30 seconds old, and at least what the page shows.
 func (db *DB) total(ctx context.Context, found, limit, offset int, count string, args ...any) (int, error) {
 	if found < limit && (found > 0 || offset == 0) {
 		return offset + found, nil
@@ -57,7 +60,7 @@ func (c *counts) get(key string, least int, now func() time.Time, count func() (
 	}
 	n, err := count()
 	took := now().Sub(began)
-	if err != nil || took <= quickCount {
+	if err != nil || n < manyRows || took <= quickCount {
 		return n, err
 	}
 	c.mu.Lock()

@@ -47,17 +47,22 @@ func TestSlowCountsAreKeptForAsLongAsTheyAreWorth(t *testing.T) {
 	get("slow", 20, 1_000_001, 5)
 	get("slow", 1_000_002, 1_000_001, 6) // the page shows more than was counted
 
+	c.n, c.takes = manyRows-1, time.Minute
+	get("short", 20, manyRows-1, 7)
+	c.n--
+	get("short", 20, manyRows-2, 8) // never kept, however long it takes
+
 	c.err, c.n = errors.New("away"), 0
 	if _, err := kept.get("broken", 0, c.now, c.count); err == nil {
 		t.Error("a failed count was told as one")
 	}
 	c.err, c.n = nil, 7
-	get("broken", 0, 7, 8)
+	get("broken", 0, 7, 10)
 }
 
 func TestSlowCountsGrowNoOlderThanThirtySeconds(t *testing.T) {
 	var kept counts
-	c := &counter{at: time.Unix(1_700_000_000, 0), takes: time.Minute, n: 1}
+	c := &counter{at: time.Unix(1_700_000_000, 0), takes: time.Minute, n: manyRows}
 	for range 2 {
 		if _, err := kept.get("k", 0, c.now, c.count); err != nil {
 			t.Fatal(err)
@@ -71,7 +76,7 @@ func TestSlowCountsGrowNoOlderThanThirtySeconds(t *testing.T) {
 
 func TestKeptCountsAreBounded(t *testing.T) {
 	var kept counts
-	c := &counter{at: time.Unix(1_700_000_000, 0), takes: time.Second, n: 1}
+	c := &counter{at: time.Unix(1_700_000_000, 0), takes: time.Second, n: manyRows}
 	for i := range maxCounts + 10 {
 		if _, err := kept.get(string(rune(i)), 0, c.now, c.count); err != nil {
 			t.Fatal(err)

@@ -2245,7 +2245,7 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
         };
@@ -2259,7 +2259,7 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
         };
@@ -2568,7 +2568,7 @@ export interface components {
             quota_bytes: number | null;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
             /**
@@ -3227,7 +3227,7 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
         };
@@ -3239,7 +3239,7 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
         };
@@ -3251,7 +3251,7 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
         };
@@ -3263,7 +3263,7 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
         };
@@ -3275,7 +3275,7 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
         };
@@ -3287,7 +3287,7 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
         };
@@ -3299,7 +3299,7 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
         };
@@ -3311,7 +3311,7 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
         };
@@ -3323,7 +3323,7 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
         };
@@ -3335,7 +3335,7 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
         };
@@ -3347,7 +3347,7 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many match the filters in all; up to 30 seconds old where counting takes long
+             * @description How many match the filters in all; of more than 10,000 it may be up to 30 seconds old
              */
             total: number;
         };
