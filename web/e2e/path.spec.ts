@@ -11,12 +11,13 @@ test('the studio works under a path, behind a proxy that takes it away', async (
       outbound.writeHead(404).end()
       return
     }
-    inbound.pipe(
-      request({ host: '127.0.0.1', port: to, method: inbound.method, path: inbound.url.slice(under.length), headers: inbound.headers }, (answer) => {
-        outbound.writeHead(answer.statusCode ?? 502, answer.headers)
-        answer.pipe(outbound)
-      }),
-    )
+    const onward = request({ host: '127.0.0.1', port: to, method: inbound.method, path: inbound.url.slice(under.length), headers: inbound.headers }, (answer) => {
+      outbound.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(outbound)
+    })
+    // What a closing page still asks for may come when the server is gone: a proxy answers for it.
+    onward.on('error', () => (outbound.headersSent ? outbound.destroy() : outbound.writeHead(502).end()))
+    inbound.pipe(onward)
   })
   let sockets = 0
   proxy.on('upgrade', (inbound, socket) => {
