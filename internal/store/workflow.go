@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,9 +31,11 @@ func NewWorkflows(db *DB, kinds *node.Kinds) *Workflows {
 var _ workflow.Store = (*Workflows)(nil)
 
 // Workspace implements workflow.Store.
-func (s *Workflows) Workspace(ctx context.Context, id string) (ws string, err error) {
-	err = s.db.Read().QueryRowContext(ctx, `SELECT workspace_id FROM workflows WHERE id = $1`, id).Scan(&ws)
-	return ws, noRows(err, "workflow")
+func (s *Workflows) Workspace(ctx context.Context, id string) (string, error) {
+	return current(s.db.recall, question{what: "workspace of workflow", id: id}, []subject{{"workflows", id}}, func() (ws string, size int, err error) {
+		err = s.db.Read().QueryRowContext(ctx, `SELECT workspace_id FROM workflows WHERE id = $1`, id).Scan(&ws)
+		return ws, len(ws), noRows(err, "workflow")
+	})
 }
 
 // Insert implements workflow.Store.
@@ -166,6 +169,18 @@ func (s *Workflows) Delete(ctx context.Context, workspaceID, id string, a worksp
 
 // Find implements workflow.Store.
 func (s *Workflows) Find(ctx context.Context, workspaceID, id string) (*workflow.Workflow, error) {
+	w, err := current(s.db.recall, question{what: "workflow", workspaceID: workspaceID, id: id},
+		[]subject{{"workflows", id}, {"workflow_versions", id}, {"webhooks", id}, {table: "workspaces"}}, func() (*workflow.Workflow, int, error) {
+			return s.find(ctx, workspaceID, id)
+		})
+	if err != nil {
+		return nil, err
+	}
+	own := *w
+	return &own, nil
+}
+
+func (s *Workflows) find(ctx context.Context, workspaceID, id string) (*workflow.Workflow, int, error) {
 	var w workflow.Workflow
 	var status, definition string
 	var published sql.NullInt64
@@ -176,20 +191,47 @@ func (s *Workflows) Find(ctx context.Context, workspaceID, id string) (*workflow
 		WHERE w.id = $1 AND w.workspace_id = $2`, id, workspaceID).
 		Scan(&w.ID, &w.WorkspaceID, &w.UserID, &status, &w.Version, &published, &parent, &created, &updated, &definition)
 	if err != nil {
-		return nil, noRows(err, "workflow")
+		return nil, 0, noRows(err, "workflow")
 	}
 	w.Status, w.PublishedVersion, w.ParentWorkflowID = workflow.Status(status), int(published.Int64), parent.String
 	w.CreatedAt, w.UpdatedAt = at(created), at(updated)
 	if err := json.Unmarshal([]byte(definition), &w.Definition); err != nil {
-		return nil, fmt.Errorf("read definition of %s: %w", id, err)
+		return nil, 0, fmt.Errorf("read definition of %s: %w", id, err)
 	}
 	w.Definition.Normalise()
 	w.Webhooks, err = s.webhooks(ctx, `h.workflow_id = $1`, id)
-	return &w, err
+	return &w, 1_000 + 3*len(definition), err
 }
 
 // List implements workflow.Store.
 func (s *Workflows) List(ctx context.Context, workspaceID string, f workflow.Filter) ([]workflow.Summary, int, error) {
+	if len(f.Tags) > 0 {
+		return s.list(ctx, workspaceID, f)
+	}
+	type narrowed struct{ query, status, sort string }
+	page, err := current(s.db.recall, question{what: "workflows", workspaceID: workspaceID, limit: f.Limit, offset: f.Offset, filter: narrowed{f.Query, string(f.Status), f.Sort}},
+		[]subject{{"workflows", workspaceID}, {"executions", workspaceID}}, func() (page workflowPage, size int, err error) {
+			page.items, page.total, err = s.list(ctx, workspaceID, f)
+			return page, page.size(), err
+		})
+	return slices.Clone(page.items), page.total, err
+}
+
+// workflowPage is a page of a list of workflows.
+type workflowPage struct {
+	items []workflow.Summary
+	total int
+}
+
+func (p workflowPage) size() int {
+	size := 0
+	for _, w := range p.items {
+		size += 800 + len(w.Description)
+	}
+	return size
+}
+
+func (s *Workflows) list(ctx context.Context, workspaceID string, f workflow.Filter) ([]workflow.Summary, int, error) {
 	var wanted conditions
 	wanted.add(`w.workspace_id = ?`, workspaceID)
 	if f.Status != "" {
