@@ -263,6 +263,19 @@ func (s *Executions) AllNodeRuns(ctx context.Context, workspaceID, id string, li
 	return slices.Clone(page.runs), page.total, err
 }
 
+// NodeRunsOf implements execution.Store. Nobody writes nodes of an execution
+// that is over, and its row says which one it is and that it is there.
+func (s *Executions) NodeRunsOf(ctx context.Context, x *execution.Execution, limit, offset int) ([]execution.NodeRun, int, error) {
+	if s.db.changes.exclusive || !x.Status.Over() || x.CompletedAt.IsZero() {
+		return s.AllNodeRuns(ctx, x.WorkspaceID, x.ID, limit, offset)
+	}
+	page, err := lasting(s.db.recall, question{what: "nodes", workspaceID: x.WorkspaceID, id: x.ID, version: x.LastSeq, limit: limit, offset: offset}, func() (page nodePage, size int, err error) {
+		page.runs, page.total, err = s.allNodeRuns(ctx, x.WorkspaceID, x.ID, limit, offset)
+		return page, page.size(), err
+	})
+	return slices.Clone(page.runs), page.total, err
+}
+
 // nodePage is some of the nodes of an execution.
 type nodePage struct {
 	runs  []execution.NodeRun

@@ -17,7 +17,8 @@ const (
 
 // recall keeps what queries have returned until one of the rows it was made of
 // is changed, so that what is asked for again and again is read once. Where
-// another process may change the tables it keeps nothing. Who may see it is not its business: that is judged at every request,
+// another process may change the tables it keeps nothing but what never
+// changes. Who may see it is not its business: that is judged at every request,
 // before and without it.
 type recall struct {
 	changes *changes
@@ -27,6 +28,7 @@ type recall struct {
 // question is what was asked, down to each value that the answer depends on.
 type question struct {
 	what, workspaceID, id string
+	version               int64
 	limit, offset         int
 	filter                any // comparable
 }
@@ -52,7 +54,16 @@ func current[T any](r *recall, q question, of []subject, read func() (answer T, 
 		answer, _, err := read()
 		return answer, err
 	}
-	state := r.changes.state(of...)
+	return keep(r, q, r.changes.state(of...), read)
+}
+
+// lasting is current, on either engine, for what stays as it is while q's id
+// and version are there, of which the caller has just made sure.
+func lasting[T any](r *recall, q question, read func() (answer T, size int, err error)) (T, error) {
+	return keep(r, q, 0, read)
+}
+
+func keep[T any](r *recall, q question, state uint64, read func() (answer T, size int, err error)) (T, error) {
 	if kept, there := r.cache.GetIfPresent(q); there && kept.state == state {
 		return kept.answer.(T), nil
 	}

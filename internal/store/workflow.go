@@ -182,25 +182,48 @@ func (s *Workflows) Find(ctx context.Context, workspaceID, id string) (*workflow
 
 func (s *Workflows) find(ctx context.Context, workspaceID, id string) (*workflow.Workflow, int, error) {
 	var w workflow.Workflow
-	var status, definition string
+	var status string
 	var published sql.NullInt64
 	var parent sql.NullString
 	var created, updated int64
-	err := s.db.Read().QueryRowContext(ctx, `SELECT w.id, w.workspace_id, w.user_id, w.status, w.version, w.published_version, w.parent_workflow_id,
-		w.created_at, w.updated_at, v.definition FROM workflows w JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = w.version
-		WHERE w.id = $1 AND w.workspace_id = $2`, id, workspaceID).
-		Scan(&w.ID, &w.WorkspaceID, &w.UserID, &status, &w.Version, &published, &parent, &created, &updated, &definition)
+	err := s.db.Read().QueryRowContext(ctx, `SELECT id, workspace_id, user_id, status, version, published_version, parent_workflow_id, created_at, updated_at
+		FROM workflows WHERE id = $1 AND workspace_id = $2`, id, workspaceID).
+		Scan(&w.ID, &w.WorkspaceID, &w.UserID, &status, &w.Version, &published, &parent, &created, &updated)
 	if err != nil {
 		return nil, 0, noRows(err, "workflow")
 	}
 	w.Status, w.PublishedVersion, w.ParentWorkflowID = workflow.Status(status), int(published.Int64), parent.String
 	w.CreatedAt, w.UpdatedAt = at(created), at(updated)
-	if err := json.Unmarshal([]byte(definition), &w.Definition); err != nil {
-		return nil, 0, fmt.Errorf("read definition of %s: %w", id, err)
+	newest, err := lasting(s.db.recall, question{what: "definition", id: id, version: int64(w.Version)}, func() (sizedDefinition, int, error) {
+		return s.newest(ctx, id, w.Version)
+	})
+	if err != nil {
+		return nil, 0, err
 	}
-	w.Definition.Normalise()
-	w.Webhooks, err = s.webhooks(ctx, `h.workflow_id = $1`, id)
-	return &w, 1_000 + 3*len(definition), err
+	w.Definition = newest.Definition
+	if w.Status == workflow.Published { // nothing is armed otherwise
+		w.Webhooks, err = s.webhooks(ctx, `h.workflow_id = $1`, id)
+	}
+	return &w, newest.size, err
+}
+
+// sizedDefinition tells too what it takes in memory, roughly.
+type sizedDefinition struct {
+	workflow.Definition
+	size int
+}
+
+func (s *Workflows) newest(ctx context.Context, id string, version int) (d sizedDefinition, size int, err error) {
+	var text string
+	if err := s.db.Read().QueryRowContext(ctx, `SELECT definition FROM workflow_versions WHERE workflow_id = $1 AND version = $2`, id, version).Scan(&text); err != nil {
+		return d, 0, noRows(err, "workflow")
+	}
+	if err := json.Unmarshal([]byte(text), &d.Definition); err != nil {
+		return d, 0, fmt.Errorf("read definition of %s: %w", id, err)
+	}
+	d.Normalise()
+	d.size = 1_000 + 3*len(text)
+	return d, d.size, nil
 }
 
 // List implements workflow.Store.
