@@ -124,11 +124,7 @@ func (s *Server) listExecutions(ctx context.Context, by access.Actor, in *listEx
 }
 
 func (s *Server) getExecution(ctx context.Context, by access.Actor, in *IDPath) (*Body[ExecutionDetail], error) {
-	x, err := s.Executions.Find(ctx, by, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	nodes, total, err := s.Executions.Nodes(ctx, by, in.ID, shownNodes, 0)
+	x, nodes, total, err := s.Executions.WithNodes(ctx, by, in.ID, shownNodes, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -147,11 +143,7 @@ type listNodesInput struct {
 }
 
 func (s *Server) listNodes(ctx context.Context, by access.Actor, in *listNodesInput) (*Body[Page[NodeExecution]], error) {
-	items, total, err := s.Executions.Nodes(ctx, by, in.ID, in.Limit, in.Offset)
-	if err != nil {
-		return nil, err
-	}
-	x, err := s.Executions.Find(ctx, by, in.ID)
+	x, items, total, err := s.Executions.WithNodes(ctx, by, in.ID, in.Limit, in.Offset)
 	if err != nil {
 		return nil, err
 	}

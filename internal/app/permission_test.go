@@ -60,7 +60,7 @@ func TestAnAgentWaitsForAPersonAndGoesOnAtThatTurn(t *testing.T) {
 		}
 	}
 	completed(t, studio, by, sub, id)
-	nodes, _, err := studio.Executions.Nodes(t.Context(), by, x.ID, 10, 0)
+	_, nodes, _, err := studio.Executions.WithNodes(t.Context(), by, x.ID, 10, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ connections: [{source: start, target: think}]
 // steps are what the steps of a node have come to, by name.
 func steps(t *testing.T, studio *app.App, by access.Actor, id, node string) map[string]string {
 	t.Helper()
-	nodes, _, err := studio.Executions.Nodes(t.Context(), by, id, 10, 0)
+	_, nodes, _, err := studio.Executions.WithNodes(t.Context(), by, id, 10, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

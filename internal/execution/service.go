@@ -323,14 +323,18 @@ func (s *Service) List(ctx context.Context, by access.Actor, workspaceID string,
 	return s.store.List(ctx, workspaceID, f)
 }
 
-// Nodes returns what is known of the execution's nodes, in the order they
+// WithNodes returns an execution with some of its nodes, in the order they
 // started, and how many there are.
-func (s *Service) Nodes(ctx context.Context, by access.Actor, id string, limit, offset int) ([]NodeRun, int, error) {
+func (s *Service) WithNodes(ctx context.Context, by access.Actor, id string, limit, offset int) (x *Execution, nodes []NodeRun, total int, err error) {
 	workspace, err := s.authorise(ctx, by, id, access.Read)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
-	return s.store.AllNodeRuns(ctx, workspace, id, limit, offset)
+	if x, err = s.store.Find(ctx, workspace, id); err != nil {
+		return nil, nil, 0, err
+	}
+	nodes, total, err = s.store.NodeRunsOf(ctx, x, limit, offset)
+	return x, nodes, total, err
 }
 
 // NodeDetail is everything known of one node's run.

@@ -149,7 +149,7 @@ type Filter struct {
 	Cursor      string // from the page before; replaces Offset
 }
 
-// Page is one page of executions, newest first.
+// Page is one page of executions, newest first. Its items are read only.
 type Page struct {
 	Items      []*Execution
 	Total      int
@@ -176,6 +176,8 @@ type Store interface {
 	Find(ctx context.Context, workspaceID, id string) (*Execution, error)
 	List(ctx context.Context, workspaceID string, f Filter) (Page, error)
 	AllNodeRuns(ctx context.Context, workspaceID, id string, limit, offset int) ([]NodeRun, int, error)
+	// NodeRunsOf is AllNodeRuns of an execution that was found just now.
+	NodeRunsOf(ctx context.Context, x *Execution, limit, offset int) ([]NodeRun, int, error)
 	NodeRun(ctx context.Context, workspaceID, id, nodeRunID string) (*NodeRun, error)
 	AllSteps(ctx context.Context, workspaceID, id string) ([]StepRecord, error)
 	Events(ctx context.Context, workspaceID, id string, afterSeq int64, limit int) ([]event.Event, error)

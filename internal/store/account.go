@@ -34,8 +34,10 @@ func scanUser(row scanner) (u account.User, err error) {
 
 // User returns one account.
 func (s *Accounts) User(ctx context.Context, id string) (account.User, error) {
-	u, err := scanUser(s.db.Read().QueryRowContext(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = $1`, id))
-	return u, noRows(err, "user")
+	return current(s.db.recall, question{what: "user", id: id}, []subject{{"users", id}}, func() (account.User, int, error) {
+		u, err := scanUser(s.db.Read().QueryRowContext(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = $1`, id))
+		return u, 500, noRows(err, "user")
+	})
 }
 
 // UpdateUser changes what is not nil.

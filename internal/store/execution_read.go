@@ -102,12 +102,39 @@ func (s *Executions) Workspace(ctx context.Context, id string) (string, error) {
 
 // Find implements execution.Store. A large output is fetched with it.
 func (s *Executions) Find(ctx context.Context, workspaceID, id string) (*execution.Execution, error) {
+	x, err := current(s.db.recall, question{what: "execution", workspaceID: workspaceID, id: id}, []subject{{"executions", id}}, func() (*execution.Execution, int, error) {
+		x, err := s.find(ctx, workspaceID, id)
+		return x, sizeOfExecution(x), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	own := *x
+	return &own, nil
+}
+
+func (s *Executions) find(ctx context.Context, workspaceID, id string) (*execution.Execution, error) {
 	x, ref, err := scanExecution(s.db.Read().QueryRowContext(ctx, executionSelect+` WHERE id = $1 AND workspace_id = $2`, id, workspaceID))
 	if err != nil || ref == "" {
 		return x, err
 	}
 	x.Output, err = s.Payload(ctx, workspaceID, ref)
 	return x, err
+}
+
+// sizeOfExecution is what one takes in memory, roughly.
+func sizeOfExecution(x *execution.Execution) int {
+	if x == nil {
+		return 0
+	}
+	size := 1_000 + len(x.TriggerData) + len(x.Output)
+	if x.Response != nil || x.Lineage != nil {
+		size += 4_000
+	}
+	for _, output := range x.Pinned {
+		size += len(output)
+	}
+	return size
 }
 
 // Child implements execution.Journal.
@@ -228,6 +255,42 @@ func (s *Executions) Rounds(ctx context.Context, workspaceID, id, nodeID, iterat
 
 // AllNodeRuns implements execution.Store: in the order they started.
 func (s *Executions) AllNodeRuns(ctx context.Context, workspaceID, id string, limit, offset int) ([]execution.NodeRun, int, error) {
+	page, err := current(s.db.recall, question{what: "nodes", workspaceID: workspaceID, id: id, limit: limit, offset: offset},
+		[]subject{{"executions", id}, {"node_executions", id}}, func() (page nodePage, size int, err error) {
+			page.runs, page.total, err = s.allNodeRuns(ctx, workspaceID, id, limit, offset)
+			return page, page.size(), err
+		})
+	return slices.Clone(page.runs), page.total, err
+}
+
+// NodeRunsOf implements execution.Store. Nobody writes nodes of an execution
+// that is over, and its row says which one it is and that it is there.
+func (s *Executions) NodeRunsOf(ctx context.Context, x *execution.Execution, limit, offset int) ([]execution.NodeRun, int, error) {
+	if s.db.changes.exclusive || !x.Status.Over() || x.CompletedAt.IsZero() {
+		return s.AllNodeRuns(ctx, x.WorkspaceID, x.ID, limit, offset)
+	}
+	page, err := lasting(s.db.recall, question{what: "nodes", workspaceID: x.WorkspaceID, id: x.ID, version: x.LastSeq, limit: limit, offset: offset}, func() (page nodePage, size int, err error) {
+		page.runs, page.total, err = s.allNodeRuns(ctx, x.WorkspaceID, x.ID, limit, offset)
+		return page, page.size(), err
+	})
+	return slices.Clone(page.runs), page.total, err
+}
+
+// nodePage is some of the nodes of an execution.
+type nodePage struct {
+	runs  []execution.NodeRun
+	total int
+}
+
+func (p nodePage) size() int {
+	size := 0
+	for _, n := range p.runs {
+		size += 600 + len(n.Output)
+	}
+	return size
+}
+
+func (s *Executions) allNodeRuns(ctx context.Context, workspaceID, id string, limit, offset int) ([]execution.NodeRun, int, error) {
 	out, err := s.nodeRuns(ctx, nodeSelect+` ORDER BY CASE WHEN n.started_at = 0 THEN n.completed_at ELSE n.started_at END, n.iteration, n.id LIMIT $3 OFFSET $4`, workspaceID, id, limit, offset)
 	if err != nil {
 		return nil, 0, err

@@ -28,5 +28,6 @@ func openPostgres(cfg Config) (*DB, error) {
 	pool.SetMaxOpenConns(n)
 	pool.SetMaxIdleConns(n)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	return &DB{dialect: Postgres, write: pool, read: newReader(pool, Postgres), close: closeAll(pool.Close)}, nil
+	changes := newChanges(false)
+	return &DB{dialect: Postgres, changes: changes, recall: newRecall(changes), write: pool, read: newReader(pool, Postgres), close: closeAll(pool.Close)}, nil
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	_ "modernc.org/sqlite" // the driver named "sqlite"
+	"modernc.org/sqlite" // also the driver named "sqlite"
 )
 
 func openSQLite(cfg Config) (*DB, error) {
@@ -22,10 +22,12 @@ func openSQLite(cfg Config) (*DB, error) {
 		return nil, err
 	}
 	file := filepath.Join(cfg.DataDir, "studio.db")
-	write, err := sql.Open("sqlite", sqliteDSN(file, false))
+	writer, err := sqlite.NewConnector(sqliteDSN(file, false))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", file, err)
 	}
+	changes := newChanges(true)
+	write := sql.OpenDB(told{writer, changes.row})
 	// One connection: Go's queue for it is first come, first served, where
 	// several would sleep in SQLite's busy handler.
 	write.SetMaxOpenConns(1)
@@ -41,7 +43,7 @@ func openSQLite(cfg Config) (*DB, error) {
 	read.SetMaxOpenConns(n)
 	read.SetMaxIdleConns(n)
 	reader := newReader(read, SQLite)
-	return &DB{dialect: SQLite, identities: identities{exclusive: true}, write: write, read: reader, close: closeAll(reader.Close, write.Close, unlock)}, nil
+	return &DB{dialect: SQLite, identities: identities{exclusive: true}, changes: changes, recall: newRecall(changes), write: write, read: reader, close: closeAll(reader.Close, write.Close, unlock)}, nil
 }
 
 // sqliteDSN names the file and the settings every connection starts with.

@@ -52,6 +52,8 @@ type DB struct {
 
 	identities identities
 	counts     counts
+	changes    *changes
+	recall     *recall
 }
 
 // Open opens the database, locks its data directory (SQLite), and runs the
@@ -76,6 +78,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	if err := db.migrate(ctx, cfg.Log); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate: %w", err), db.Close())
+	}
+	if err := db.changes.watch(ctx, db.read); err != nil {
+		return nil, errors.Join(explain(err), db.Close())
 	}
 	return db, nil
 }
@@ -109,7 +114,11 @@ func (db *DB) transact(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if err != nil {
 		return explain(fmt.Errorf("%w: %w", errNotBegun, err))
 	}
-	defer func() { _ = tx.Rollback() }()
+	changed := db.changes.begin()
+	defer func() {
+		_ = tx.Rollback()
+		db.changes.end(changed)
+	}()
 	if err := fn(tx); err != nil {
 		return explain(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,9 +31,11 @@ func NewWorkflows(db *DB, kinds *node.Kinds) *Workflows {
 var _ workflow.Store = (*Workflows)(nil)
 
 // Workspace implements workflow.Store.
-func (s *Workflows) Workspace(ctx context.Context, id string) (ws string, err error) {
-	err = s.db.Read().QueryRowContext(ctx, `SELECT workspace_id FROM workflows WHERE id = $1`, id).Scan(&ws)
-	return ws, noRows(err, "workflow")
+func (s *Workflows) Workspace(ctx context.Context, id string) (string, error) {
+	return current(s.db.recall, question{what: "workspace of workflow", id: id}, []subject{{"workflows", id}}, func() (ws string, size int, err error) {
+		err = s.db.Read().QueryRowContext(ctx, `SELECT workspace_id FROM workflows WHERE id = $1`, id).Scan(&ws)
+		return ws, len(ws), noRows(err, "workflow")
+	})
 }
 
 // Insert implements workflow.Store.
@@ -166,30 +169,92 @@ func (s *Workflows) Delete(ctx context.Context, workspaceID, id string, a worksp
 
 // Find implements workflow.Store.
 func (s *Workflows) Find(ctx context.Context, workspaceID, id string) (*workflow.Workflow, error) {
+	w, err := current(s.db.recall, question{what: "workflow", workspaceID: workspaceID, id: id},
+		[]subject{{"workflows", id}, {"workflow_versions", id}, {"webhooks", id}, {table: "workspaces"}}, func() (*workflow.Workflow, int, error) {
+			return s.find(ctx, workspaceID, id)
+		})
+	if err != nil {
+		return nil, err
+	}
+	own := *w
+	return &own, nil
+}
+
+func (s *Workflows) find(ctx context.Context, workspaceID, id string) (*workflow.Workflow, int, error) {
 	var w workflow.Workflow
-	var status, definition string
+	var status string
 	var published sql.NullInt64
 	var parent sql.NullString
 	var created, updated int64
-	err := s.db.Read().QueryRowContext(ctx, `SELECT w.id, w.workspace_id, w.user_id, w.status, w.version, w.published_version, w.parent_workflow_id,
-		w.created_at, w.updated_at, v.definition FROM workflows w JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = w.version
-		WHERE w.id = $1 AND w.workspace_id = $2`, id, workspaceID).
-		Scan(&w.ID, &w.WorkspaceID, &w.UserID, &status, &w.Version, &published, &parent, &created, &updated, &definition)
+	err := s.db.Read().QueryRowContext(ctx, `SELECT id, workspace_id, user_id, status, version, published_version, parent_workflow_id, created_at, updated_at
+		FROM workflows WHERE id = $1 AND workspace_id = $2`, id, workspaceID).
+		Scan(&w.ID, &w.WorkspaceID, &w.UserID, &status, &w.Version, &published, &parent, &created, &updated)
 	if err != nil {
-		return nil, noRows(err, "workflow")
+		return nil, 0, noRows(err, "workflow")
 	}
 	w.Status, w.PublishedVersion, w.ParentWorkflowID = workflow.Status(status), int(published.Int64), parent.String
 	w.CreatedAt, w.UpdatedAt = at(created), at(updated)
-	if err := json.Unmarshal([]byte(definition), &w.Definition); err != nil {
-		return nil, fmt.Errorf("read definition of %s: %w", id, err)
+	newest, err := lasting(s.db.recall, question{what: "definition", id: id, version: int64(w.Version)}, func() (sizedDefinition, int, error) {
+		return s.newest(ctx, id, w.Version)
+	})
+	if err != nil {
+		return nil, 0, err
 	}
-	w.Definition.Normalise()
-	w.Webhooks, err = s.webhooks(ctx, `h.workflow_id = $1`, id)
-	return &w, err
+	w.Definition = newest.Definition
+	if w.Status == workflow.Published { // nothing is armed otherwise
+		w.Webhooks, err = s.webhooks(ctx, `h.workflow_id = $1`, id)
+	}
+	return &w, newest.size, err
+}
+
+// sizedDefinition tells too what it takes in memory, roughly.
+type sizedDefinition struct {
+	workflow.Definition
+	size int
+}
+
+func (s *Workflows) newest(ctx context.Context, id string, version int) (d sizedDefinition, size int, err error) {
+	var text string
+	if err := s.db.Read().QueryRowContext(ctx, `SELECT definition FROM workflow_versions WHERE workflow_id = $1 AND version = $2`, id, version).Scan(&text); err != nil {
+		return d, 0, noRows(err, "workflow")
+	}
+	if err := json.Unmarshal([]byte(text), &d.Definition); err != nil {
+		return d, 0, fmt.Errorf("read definition of %s: %w", id, err)
+	}
+	d.Normalise()
+	d.size = 1_000 + 3*len(text)
+	return d, d.size, nil
 }
 
 // List implements workflow.Store.
 func (s *Workflows) List(ctx context.Context, workspaceID string, f workflow.Filter) ([]workflow.Summary, int, error) {
+	if len(f.Tags) > 0 {
+		return s.list(ctx, workspaceID, f)
+	}
+	type narrowed struct{ query, status, sort string }
+	page, err := current(s.db.recall, question{what: "workflows", workspaceID: workspaceID, limit: f.Limit, offset: f.Offset, filter: narrowed{f.Query, string(f.Status), f.Sort}},
+		[]subject{{"workflows", workspaceID}, {"executions", workspaceID}}, func() (page workflowPage, size int, err error) {
+			page.items, page.total, err = s.list(ctx, workspaceID, f)
+			return page, page.size(), err
+		})
+	return slices.Clone(page.items), page.total, err
+}
+
+// workflowPage is a page of a list of workflows.
+type workflowPage struct {
+	items []workflow.Summary
+	total int
+}
+
+func (p workflowPage) size() int {
+	size := 0
+	for _, w := range p.items {
+		size += 800 + len(w.Description)
+	}
+	return size
+}
+
+func (s *Workflows) list(ctx context.Context, workspaceID string, f workflow.Filter) ([]workflow.Summary, int, error) {
 	var wanted conditions
 	wanted.add(`w.workspace_id = ?`, workspaceID)
 	if f.Status != "" {

@@ -17,6 +17,8 @@ import (
 	"agentstudio/internal/fault"
 	"agentstudio/internal/node"
 	"agentstudio/internal/workspace"
+
+	"github.com/maypok86/otter/v2"
 )
 
 // Publisher announces what is committed.
@@ -44,14 +46,21 @@ type Service struct {
 	library *Library
 	bus     Publisher
 	cfg     Config
+	// owners remembers whose workflows are, which never changes. What is deleted
+	// is not found by the query that follows.
+	owners *otter.Cache[string, string]
 }
+
+// maxOwners bounds what is remembered, about 100 bytes each.
+const maxOwners = 5_000
 
 // NewService returns the use cases.
 func NewService(store Store, kinds *node.Kinds, library *Library, bus Publisher, cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Service{store: store, kinds: kinds, library: library, bus: bus, cfg: cfg}
+	owners := otter.Must(&otter.Options[string, string]{MaximumSize: maxOwners, Executor: func(upkeep func()) { upkeep() }})
+	return &Service{store: store, kinds: kinds, library: library, bus: bus, cfg: cfg, owners: owners}
 }
 
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Millisecond) }
@@ -137,9 +146,13 @@ func (s *Service) WorkspaceOf(ctx context.Context, by access.Actor, id string) (
 }
 
 func (s *Service) load(ctx context.Context, by access.Actor, id string, p access.Permission) (*Workflow, error) {
-	ws, err := s.store.Workspace(ctx, id)
-	if err != nil {
-		return nil, err
+	ws, known := s.owners.GetIfPresent(id)
+	if !known {
+		var err error
+		if ws, err = s.store.Workspace(ctx, id); err != nil {
+			return nil, err
+		}
+		s.owners.Set(id, ws)
 	}
 	if err := by.Need(ws, p); err != nil {
 		return nil, err
