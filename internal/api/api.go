@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +38,9 @@ import (
 type Bus interface {
 	Publish(ctx context.Context, events ...event.Event)
 	Subscribe(rooms ...string) event.Subscription
+	// SubscribeFunc is Subscribe for a listener that does not wait at the
+	// subscription's C: woken, which only takes note, is called when something is in it.
+	SubscribeFunc(woken func(), rooms ...string) event.Subscription
 }
 
 // Idempotency keeps the first answers to requests that carried a key.
@@ -192,6 +196,7 @@ type Server struct {
 	closed   bool
 	live     sync.WaitGroup // streams and sockets
 	frames   frames
+	crew     crew
 	stopping <-chan struct{}
 	stop     context.CancelFunc                  // closes stopping
 	onStop   func(f func()) (forget func() bool) // f runs when stopping is closed
@@ -204,6 +209,7 @@ func New(services Services, cfg Config) *Server {
 	s := &Server{Services: services, cfg: cfg, router: chi.NewMux()}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stopping, s.stop = ctx.Done(), stop
+	s.crew = crew{live: &s.live, most: runtime.GOMAXPROCS(0)}
 	s.onStop = func(f func()) func() bool { return context.AfterFunc(ctx, f) }
 	if s.Codec == nil {
 		s.Codec = workflow.NewCodec()
@@ -276,6 +282,16 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	s.live.Wait()
 	return nil
+}
+
+// isStopping reports whether streams and sockets are to end.
+func (s *Server) isStopping() bool {
+	select {
+	case <-s.stopping:
+		return true
+	default:
+		return false
+	}
 }
 
 // enter registers a stream or socket; false when the server is closing. The

@@ -49,6 +49,12 @@ func (f *follower) catchUp(ctx context.Context, tell func(*event.Event) error) e
 	}
 }
 
+// skips reports whether events are missing before the one the bus has brought:
+// to take it means to read the table.
+func (f *follower) skips(e *event.Event) bool {
+	return e.Type != "" && e.Seq > 0 && f.history != nil && f.last >= 0 && e.Seq > f.last+1
+}
+
 // take tells an event the bus has brought, unless it was told before.
 func (f *follower) take(ctx context.Context, e *event.Event, tell func(*event.Event) error) error {
 	if e.Type == "" {
@@ -57,7 +63,7 @@ func (f *follower) take(ctx context.Context, e *event.Event, tell func(*event.Ev
 	if e.Seq == 0 || f.history == nil { // it passes by and was never stored
 		return tell(e)
 	}
-	if f.last >= 0 && e.Seq > f.last+1 {
+	if f.skips(e) {
 		if err := f.catchUp(ctx, tell); err != nil {
 			return err
 		}

@@ -66,70 +66,45 @@ func textFrame(text []byte) []byte {
 	return append(whole, text...)
 }
 
-// wire is the connection under a socket. What is written between hold and
-// release goes out at once: a system call for all frames that are due, not one
-// for each. Each Write is a whole frame.
+// wire is the connection under a socket. The WebSocket library writes control
+// frames to it, each with one Write; the socket sends its own frames. Both put
+// whole frames on the connection.
 type wire struct {
 	net.Conn
-	pool *sync.Pool // of *[]byte, for what is due
-	mu   sync.Mutex // guards due
-	due  *[]byte    // nil when nothing is held
+	mu      sync.Mutex // locked for each write, and from a send to the end of its finish
+	attempt attempt
 }
+
+func newWire(conn net.Conn) *wire { return &wire{Conn: conn, attempt: newAttempt(conn)} }
 
 func (w *wire) Write(p []byte) (int, error) {
 	w.mu.Lock()
-	if w.due != nil {
-		*w.due = append(*w.due, p...)
-		w.mu.Unlock()
-		return len(p), nil
-	}
-	w.mu.Unlock()
+	defer w.mu.Unlock()
 	return w.Conn.Write(p)
 }
 
-// hold gathers what is written from now on.
-func (w *wire) hold() {
-	due, _ := w.pool.Get().(*[]byte)
-	if due == nil {
-		due = new([]byte)
-	}
+// send writes what the connection takes without waiting. What is left must be
+// given to finish; nobody else writes until then.
+func (w *wire) send(p []byte) (left []byte, err error) {
 	w.mu.Lock()
-	w.due = due
-	w.mu.Unlock()
+	n, err := w.attempt.write(p)
+	if err != nil || n == len(p) {
+		w.mu.Unlock()
+		return nil, err
+	}
+	return p[n:], nil
 }
 
-// full reports whether enough is gathered.
-func (w *wire) full() bool {
-	w.mu.Lock()
+// finish writes what a send has left, and waits for it.
+func (w *wire) finish(left []byte) error {
 	defer w.mu.Unlock()
-	return w.due != nil && len(*w.due) >= maxHeld
-}
-
-// release sends what was gathered; what is written from now on goes out as it
-// comes.
-func (w *wire) release() error {
-	w.mu.Lock()
-	due := w.due
-	w.due = nil
-	w.mu.Unlock()
-	if due == nil {
-		return nil
-	}
-	var err error
-	if len(*due) > 0 {
-		_, err = w.Conn.Write(*due)
-	}
-	if cap(*due) <= 2*maxHeld { // what one large event needed is not kept
-		*due = (*due)[:0]
-		w.pool.Put(due)
-	}
+	_, err := w.Conn.Write(left)
 	return err
 }
 
 // upgrade hands a request's connection over as a wire, with small buffers.
 type upgrade struct {
 	http.ResponseWriter
-	pool *sync.Pool
 	wire *wire
 }
 
@@ -144,6 +119,6 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if _, err := r.Peek(len(early)); err != nil {
 		return nil, nil, err
 	}
-	u.wire = &wire{Conn: conn, pool: u.pool}
+	u.wire = newWire(conn)
 	return u.wire, bufio.NewReadWriter(r, bufio.NewWriterSize(u.wire, frameBuffer)), nil
 }

@@ -3,9 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"maps"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -27,11 +25,10 @@ const (
 	statusUnauthenticated websocket.StatusCode = 4401
 )
 
-// socket is one WebSocket connection. Its loop owns everything but the
-// connection itself: it writes, one goroutine reads frames, and one pings now
-// and then. The loop sleeps on its subscription alone, which whoever has work
-// for it wakes: to wait for one thing is cheap, and there are thousands of
-// sockets.
+// socket is one WebSocket connection. One goroutine reads its frames; all else is
+// done in turns, by one goroutine at a time, which owns all but the connection
+// meanwhile: the crew tells events, and what has to wait, for the database or
+// for the client, has a goroutine of its own for as long as it takes.
 type socket struct {
 	server *Server
 	conn   *websocket.Conn
@@ -45,7 +42,17 @@ type socket struct {
 	stands map[string]bool // the rooms whose others know of it; nil until there is one
 	stood  time.Time       // when it last said where it stands
 
+	task    task
+	helpers sync.WaitGroup
+	due     *[]byte      // frames that are to be sent; nil when there are none
+	left    []byte       // of those, what the connection has not taken yet
+	next    *event.Event // taken and not told
+	lagged  bool         // events were missed
+	failed  error        // why the next turn is the last one
+	ended   bool
+
 	commands chan command
+	beat     *time.Timer
 	beats    atomic.Bool // it is time to look and to ping
 	pinging  atomic.Bool
 	slow     slowness
@@ -82,50 +89,40 @@ type closing struct {
 
 func (c *closing) Error() string { return c.reason }
 
+var errGone = &closing{code: websocket.StatusGoingAway, reason: "the connection is gone"}
+
 // serve runs the socket until either side ends it; every goroutine it started
 // has ended when it returns.
 func (k *socket) serve(ctx context.Context, rooms []string, after int64) {
 	ctx, cancel := context.WithCancel(ctx)
-	end := func() { cancel(); k.sub.Wake() }
+	defer cancel()
 	k.commands = make(chan command, 1)
 	k.slow.limit = k.server.cfg.SlowClient
 	k.slow.drop = func() {
 		_ = k.conn.Close(websocket.StatusTryAgainLater, "the client is too slow") // it may never take this in either
 	}
-	forget := k.server.onStop(k.sub.Wake)
-	defer forget()
-	var helpers sync.WaitGroup
-	helpers.Go(func() { defer end(); k.read(ctx) })
-	err := k.loop(ctx, rooms, after, func() {
-		if k.pinging.CompareAndSwap(false, true) {
-			helpers.Go(func() {
-				defer k.pinging.Store(false)
-				if !k.ping(ctx) {
-					end()
-				}
-			})
-		}
-	})
-	var why *closing
-	if !errors.As(err, &why) {
-		why = &closing{code: websocket.StatusNormalClosure}
-		if err != nil && ctx.Err() == nil {
-			k.server.noteStream(ctx, err)
-			why = &closing{code: websocket.StatusInternalError, reason: "something went wrong on our side"}
-		}
-	}
-	for room := range k.stands {
-		k.leave(ctx, room)
-	}
-	_ = k.conn.Close(why.code, why.reason) // the other end may be gone
+	k.task.begin(&k.server.crew, func() { k.turn(ctx) })
+	k.sub = k.server.Bus.SubscribeFunc(k.task.wake)
+	forget := k.server.onStop(k.task.wake)
+	k.beat = time.AfterFunc(k.server.cfg.Heartbeat, func() { k.beats.Store(true); k.task.wake() })
+	k.slowly(ctx, func(ctx context.Context) error { return k.greet(ctx, rooms, after) })
+	k.task.rest()
+	k.read(ctx)
+
 	cancel()
+	_ = k.conn.CloseNow() // nothing can be read: the other end is gone, or was told why
+	k.task.end()
+	k.beat.Stop()
+	forget()
+	k.leaveAll(ctx)
 	k.sub.Close()
-	helpers.Wait()
+	k.helpers.Wait()
 	k.slow.stop()
 }
 
-// read hands the client's frames to the loop.
+// read hands the client's frames over, until the connection is closed.
 func (k *socket) read(ctx context.Context) {
+	defer k.survive(ctx)
 	for {
 		_, text, err := k.conn.Read(ctx)
 		if err != nil {
@@ -135,92 +132,11 @@ func (k *socket) read(ctx context.Context) {
 		c.unreadable = json.Unmarshal(text, &c) != nil
 		select {
 		case k.commands <- c:
-			k.sub.Wake()
+			k.task.wake()
 		case <-ctx.Done():
 			return
 		}
 	}
-}
-
-// ping keeps the connection alive; false when the other end is gone.
-func (k *socket) ping(ctx context.Context) bool {
-	wait, cancel := context.WithTimeout(ctx, k.server.cfg.SlowClient)
-	defer cancel()
-	return k.conn.Ping(wait) == nil
-}
-
-func (k *socket) loop(ctx context.Context, rooms []string, after int64, ping func()) error {
-	k.wire.hold()
-	if err := k.send(k.greet(ctx, rooms, after)); err != nil {
-		return err
-	}
-	beat := time.AfterFunc(k.server.cfg.Heartbeat, func() { k.beats.Store(true); k.sub.Wake() })
-	defer beat.Stop()
-	for {
-		e := <-k.sub.C()
-		if ctx.Err() != nil {
-			return nil
-		}
-		select {
-		case <-k.server.stopping:
-			return &closing{code: websocket.StatusGoingAway, reason: "the studio is stopping"}
-		default:
-		}
-		k.wire.hold()
-		if err := k.send(k.step(ctx, e)); err != nil {
-			return err
-		}
-		if k.beats.CompareAndSwap(true, false) {
-			ping()
-			k.wire.hold()
-			if err := k.send(k.look(ctx)); err != nil {
-				return err
-			}
-			beat.Reset(k.server.cfg.Heartbeat)
-		}
-	}
-}
-
-// step does what the loop was woken for.
-func (k *socket) step(ctx context.Context, e *event.Event) error {
-	if err := k.takeAll(ctx, e); err != nil {
-		return err
-	}
-	select {
-	case c := <-k.commands:
-		if err := k.obey(ctx, c); err != nil {
-			return err
-		}
-		if len(k.commands) > 0 {
-			k.sub.Wake() // its own wake may be taken already
-		}
-	default:
-	}
-	if k.sub.Lagged() {
-		return k.recover(ctx)
-	}
-	return nil
-}
-
-// takeAll tells an event and those that came meanwhile, at most so many that
-// the client's frames have their turn.
-func (k *socket) takeAll(ctx context.Context, e *event.Event) error {
-	yielded := false
-	for range maxStep {
-		if err := k.take(ctx, e); err != nil {
-			return err
-		}
-		if len(k.sub.C()) == 0 && !yielded {
-			yielded = true
-			runtime.Gosched() // where thousands listen, the next event is often on its way
-		}
-		select {
-		case e = <-k.sub.C():
-		default:
-			return nil
-		}
-	}
-	return k.take(ctx, e)
 }
 
 // recover is called when events were missed: stored ones are read, of the
@@ -315,12 +231,12 @@ func (k *socket) refuse(room, message string) error {
 // clip keeps what is repeated to the client short.
 func clip(room string) string { return room[:min(len(room), 200)] }
 
-func (k *socket) take(ctx context.Context, e *event.Event) error {
+func (k *socket) take(ctx context.Context, e *event.Event, tell func(*event.Event) error) error {
 	if e.Type == event.Session {
 		return k.look(ctx)
 	}
 	if f := k.rooms[e.Room]; f != nil {
-		return f.take(ctx, e, k.show)
+		return f.take(ctx, e, tell)
 	}
 	return nil // it was on its way when the room was left
 }
@@ -366,51 +282,11 @@ func (k *socket) look(ctx context.Context) error {
 	return k.catchUp(ctx)
 }
 
-func (k *socket) show(e *event.Event) error {
-	whole, err := k.server.frames.of(e)
-	if err != nil {
-		return err
+// leaveAll tells the others, where there are any, that the client has gone.
+func (k *socket) leaveAll(ctx context.Context) {
+	for room := range k.stands {
+		k.leave(ctx, room)
 	}
-	return k.write(whole)
-}
-
-func (k *socket) tell(n notice) error {
-	n.Timestamp = Time(k.server.cfg.Now())
-	text, err := json.Marshal(n)
-	if err != nil {
-		return err
-	}
-	return k.write(textFrame(text))
-}
-
-// write adds a frame to those that are due.
-func (k *socket) write(whole []byte) error {
-	_, _ = k.wire.Write(whole) // it is held: nothing can fail yet
-	if !k.wire.full() {
-		return nil
-	}
-	if err := k.send(nil); err != nil {
-		return err
-	}
-	k.wire.hold()
-	return nil
-}
-
-// send sends the frames that are due, those before a step's failure too, and
-// returns that failure. A client that does not take them in time is dropped with
-// 1013: nothing is held in memory for it.
-func (k *socket) send(failure error) error {
-	k.slow.begin()
-	err := k.wire.release()
-	switch dropped := k.slow.end(); {
-	case failure != nil:
-		return failure
-	case dropped:
-		return &closing{code: websocket.StatusTryAgainLater, reason: "the client is too slow"}
-	case err != nil:
-		return &closing{code: websocket.StatusGoingAway, reason: "the connection is gone"}
-	}
-	return nil
 }
 
 func parseSeq(text string) int64 {

@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"runtime/debug"
 	"strings"
 
 	"agentstudio/internal/access"
@@ -109,7 +107,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, by access.Actor,
 	if !s.enter() {
 		return fault.New(fault.Unavailable, "the studio is stopping; try again in a moment")
 	}
-	over := &upgrade{ResponseWriter: w, pool: &s.frames.due}
+	over := &upgrade{ResponseWriter: w}
 	conn, err := websocket.Accept(over, r, &websocket.AcceptOptions{Subprotocols: []string{protocol}, OriginPatterns: s.cfg.AllowedOrigins})
 	if err != nil { // Accept has answered
 		s.live.Done()
@@ -121,7 +119,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, by access.Actor,
 	if text := r.URL.Query().Get("after_seq"); text != "" {
 		after = max(0, parseSeq(text))
 	}
-	sock := &socket{server: s, conn: conn, wire: over.wire, by: by, renew: renew, rooms: map[string]*follower{}, sub: s.Bus.Subscribe()}
+	sock := &socket{server: s, conn: conn, wire: over.wire, by: by, renew: renew, rooms: map[string]*follower{}}
 	// The connection is ours now: the request, and what answering it took, may go.
 	go s.keep(context.WithValue(context.Background(), callKey{}, &call{id: callOf(r.Context()).id}), sock, rooms, after)
 	return nil
@@ -134,13 +132,6 @@ func (s *Server) keep(ctx context.Context, sock *socket, rooms []string, after i
 		s.Observer.SocketOpened()
 		defer s.Observer.SocketClosed()
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			s.cfg.Log.ErrorContext(ctx, "socket panicked", "request_id", callOf(ctx).id, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			_ = sock.conn.CloseNow() // the other end connects again
-			sock.sub.Close()
-		}
-	}()
 	sock.serve(ctx, rooms, after)
 }
 

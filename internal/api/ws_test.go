@@ -288,6 +288,38 @@ func TestSlowClientsAreDropped(t *testing.T) {
 	}
 }
 
+// A client that pauses gets all that its queue holds, in order and in whole
+// frames, though answers to its own frames and pings come in between.
+func TestSocketsThatPauseGetWholeFramesInOrder(t *testing.T) {
+	s := open(t, options{config: func(c *api.Config) { c.Heartbeat = 50 * time.Millisecond }})
+	p := s.signIn("a@example.com")
+	c, _ := s.dial("/ws", withToken(p.token))
+	c.greeted(p)
+	c.conn.SetReadLimit(-1)
+	large, err := json.Marshal(strings.Repeat("x", 200_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const events = 200 // of which the connection's buffers take a few
+	for i := range events {
+		s.bus.Publish(t.Context(), event.Event{Room: event.UserRoom(p.id), Type: "activity", Name: fmt.Sprint(i), At: time.Now(), Data: large})
+		if i%10 == 0 {
+			c.send(`{"type":"ping"}`)
+		}
+	}
+	pongs := 0
+	for next := 0; next < events || pongs < events/10; {
+		switch f := c.next(); {
+		case f.Type == "pong":
+			pongs++
+		case f.Type != "activity" || f.Event.Event != fmt.Sprint(next) || len(f.Data) != len(large):
+			t.Fatalf("got %s %s with %d bytes where event %d is next", f.Type, f.Event.Event, len(f.Data), next)
+		default:
+			next++
+		}
+	}
+}
+
 func TestTheServerSaysGoodbye(t *testing.T) {
 	s := open(t, options{})
 	p := s.signIn("a@example.com")

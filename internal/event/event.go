@@ -63,6 +63,10 @@ type Bus interface {
 	// Subscribe listens to rooms until Close. Events of one room arrive in the
 	// order they were published.
 	Subscribe(rooms ...string) Subscription
+	// SubscribeFunc is Subscribe for a listener that does not wait at C: woken is
+	// called whenever something was put in it. It only takes note: it calls nothing
+	// of the bus and waits for nothing.
+	SubscribeFunc(woken func(), rooms ...string) Subscription
 }
 
 // Subscription is one listener's bounded queue.

@@ -29,6 +29,7 @@ func Run(t *testing.T, open Open) {
 		"a slow listener lags and blocks none": slow,
 		"a large event arrives or is missed":   large,
 		"nothing falls between table and bus":  complete,
+		"who does not wait is called":          called,
 		"a closed listener hears nothing":      closed,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -205,6 +206,39 @@ func large(t *testing.T, here, there event.Bus) {
 		}
 	case <-time.After(patience):
 		t.Fatal("a large event came to nothing")
+	}
+}
+
+// called is told of everything that is put in its queue; who is told late would
+// find nothing.
+func called(t *testing.T, here, there event.Bus) {
+	room := Room()
+	told := make(chan struct{}, 1)
+	sub := there.SubscribeFunc(func() {
+		select {
+		case told <- struct{}{}:
+		default:
+		}
+	}, room)
+	defer sub.Close()
+	Meet(t, here, sub, room)
+	for len(told) > 0 {
+		<-told
+	}
+	here.Publish(t.Context(), event.Event{Room: room, Seq: 7, Type: "called"})
+	for deadline := time.After(patience); ; {
+		select {
+		case <-told:
+		case <-deadline:
+			t.Fatal("nobody was called for an event")
+		}
+		for len(sub.C()) > 0 {
+			if e := <-sub.C(); e.Type == "called" {
+				sub.Wake()
+				<-told
+				return
+			}
+		}
 	}
 }
 

@@ -76,7 +76,16 @@ func (b *Bus) Publish(_ context.Context, events ...event.Event) {
 }
 
 // Subscribe implements event.Bus.
-func (b *Bus) Subscribe(rooms ...string) event.Subscription { return b.subscribe(b.queue, rooms) }
+func (b *Bus) Subscribe(rooms ...string) event.Subscription {
+	return b.subscribe(b.queue, nil, rooms)
+}
+
+// SubscribeFunc is Subscribe for a listener that does not wait at C: woken is
+// called whenever there is something in it. It is called under the bus's lock: it
+// takes note, and calls nothing of the bus.
+func (b *Bus) SubscribeFunc(woken func(), rooms ...string) event.Subscription {
+	return b.subscribe(b.queue, woken, rooms)
+}
 
 // Brief is a bus for listeners who wait for one event and are gone: their
 // queue is short, since a long one costs more than the wait. Whoever lags
@@ -87,10 +96,12 @@ type Brief struct{ bus *Bus }
 func (b *Bus) Brief() Brief { return Brief{b} }
 
 // Subscribe is Bus.Subscribe with a queue of 16 events.
-func (b Brief) Subscribe(rooms ...string) event.Subscription { return b.bus.subscribe(16, rooms) }
+func (b Brief) Subscribe(rooms ...string) event.Subscription {
+	return b.bus.subscribe(16, nil, rooms)
+}
 
-func (b *Bus) subscribe(queue int, rooms []string) event.Subscription {
-	s := &subscription{bus: b, events: make(chan *event.Event, queue)}
+func (b *Bus) subscribe(queue int, woken func(), rooms []string) event.Subscription {
+	s := &subscription{bus: b, events: make(chan *event.Event, queue), woken: woken}
 	for _, room := range rooms {
 		s.Add(room)
 	}
@@ -100,6 +111,7 @@ func (b *Bus) subscribe(queue int, rooms []string) event.Subscription {
 type subscription struct {
 	bus    *Bus
 	events chan *event.Event
+	woken  func() // nil: the listener waits at events
 
 	mu     sync.Mutex
 	lagged bool
@@ -120,6 +132,9 @@ func (s *subscription) offer(e *event.Event) {
 	default:
 		s.lagged = true
 	}
+	if s.woken != nil {
+		s.woken()
+	}
 }
 
 func (s *subscription) lag() {
@@ -136,6 +151,9 @@ func (s *subscription) wake() {
 	select {
 	case s.events <- &event.Event{}:
 	default: // there is enough to wake it
+	}
+	if s.woken != nil {
+		s.woken()
 	}
 }
 
