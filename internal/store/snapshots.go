@@ -79,7 +79,9 @@ func (s *snapshots) ask(ctx context.Context, r *round) {
 	s.mu.Lock()
 	pause := roundPace - time.Since(s.asked)
 	s.mu.Unlock()
-	time.Sleep(pause)
+	if pause > 0 {
+		<-time.After(pause)
+	}
 
 	s.mu.Lock()
 	s.next, s.asked = nil, time.Now() // who comes now is too late for this one
