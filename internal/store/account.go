@@ -34,7 +34,7 @@ func scanUser(row scanner) (u account.User, err error) {
 
 // User returns one account.
 func (s *Accounts) User(ctx context.Context, id string) (account.User, error) {
-	return current(s.db.recall, question{what: "user", id: id}, []subject{{"users", id}}, func() (account.User, int, error) {
+	return current(ctx, s.db.recall, question{what: "user", id: id}, []subject{{"users", id}}, func() (account.User, int, error) {
 		u, err := scanUser(s.db.Read().QueryRowContext(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = $1`, id))
 		return u, 500, noRows(err, "user")
 	})

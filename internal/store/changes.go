@@ -61,12 +61,12 @@ func (c *changes) counter(of subject) uint16 {
 	return uint16(maphash.Comparable(c.seed, of) % uint64(len(c.counts)))
 }
 
-// state is a number that never comes back once one of the subjects has changed.
-func (c *changes) state(of ...subject) (sum uint64) {
+// state implements versions.
+func (c *changes) state(_ context.Context, of ...subject) (sum uint64, known bool) {
 	for _, s := range of {
 		sum += c.counts[c.counter(s)].Load() // none ever goes down
 	}
-	return sum
+	return sum, true
 }
 
 // watch begins to count, once the tables are there. Nothing may be written

@@ -18,7 +18,7 @@ var listedSelect = `SELECT ` + strings.NewReplacer("trigger_data, output, output
 
 // List implements execution.Store.
 func (s *Executions) List(ctx context.Context, workspaceID string, f execution.Filter) (execution.Page, error) {
-	return current(s.db.recall, question{what: "executions", workspaceID: workspaceID, filter: f}, []subject{{"executions", workspaceID}}, func() (execution.Page, int, error) {
+	return current(ctx, s.db.recall, question{what: "executions", workspaceID: workspaceID, filter: f}, []subject{{"executions", workspaceID}}, func() (execution.Page, int, error) {
 		page, err := s.list(ctx, workspaceID, f)
 		return page, 1_000 * len(page.Items), err
 	})

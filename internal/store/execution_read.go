@@ -102,7 +102,7 @@ func (s *Executions) Workspace(ctx context.Context, id string) (string, error) {
 
 // Find implements execution.Store. A large output is fetched with it.
 func (s *Executions) Find(ctx context.Context, workspaceID, id string) (*execution.Execution, error) {
-	x, err := current(s.db.recall, question{what: "execution", workspaceID: workspaceID, id: id}, []subject{{"executions", id}}, func() (*execution.Execution, int, error) {
+	x, err := current(ctx, s.db.recall, question{what: "execution", workspaceID: workspaceID, id: id}, []subject{{"executions", id}}, func() (*execution.Execution, int, error) {
 		x, err := s.find(ctx, workspaceID, id)
 		return x, sizeOfExecution(x), err
 	})
@@ -255,7 +255,7 @@ func (s *Executions) Rounds(ctx context.Context, workspaceID, id, nodeID, iterat
 
 // AllNodeRuns implements execution.Store: in the order they started.
 func (s *Executions) AllNodeRuns(ctx context.Context, workspaceID, id string, limit, offset int) ([]execution.NodeRun, int, error) {
-	page, err := current(s.db.recall, question{what: "nodes", workspaceID: workspaceID, id: id, limit: limit, offset: offset},
+	page, err := current(ctx, s.db.recall, question{what: "nodes", workspaceID: workspaceID, id: id, limit: limit, offset: offset},
 		[]subject{{"executions", id}, {"node_executions", id}}, func() (page nodePage, size int, err error) {
 			page.runs, page.total, err = s.allNodeRuns(ctx, workspaceID, id, limit, offset)
 			return page, page.size(), err

@@ -13,18 +13,18 @@ import (
 // maxIdentities bounds how many credentials are remembered.
 const maxIdentities = 10_000
 
-// identities remembers who credentials stand for, so that a request needs no
-// query to know its caller. That is only right where one process has the
-// database to itself, which is so on SQLite: each change of what an identity is
-// made of makes all be forgotten before whoever asked for it is answered, so a
-// key that was revoked is refused from that answer on. On PostgreSQL nothing is
-// remembered.
+// identities remembers who credentials stand for until what identities are made
+// of has changed, so that a request needs no query of its own to know its caller.
+// On SQLite, where one process has the database to itself, each such change makes
+// all be forgotten before whoever asked for it is answered; on PostgreSQL any
+// change of the database does. So a key that was revoked is refused from that
+// answer on.
 type identities struct {
-	exclusive  bool
-	generation atomic.Int64 // counts changes
+	versions   versions      // nil on SQLite
+	generation atomic.Uint64 // counts changes on SQLite
 
 	mu sync.RWMutex
-	at int64 // the generation of all in of
+	at uint64 // the state that all in of were read in, or a later one
 	of map[string]identity
 }
 
@@ -34,30 +34,34 @@ type identity struct {
 	used    time.Time    // when the use of a key was last written down
 }
 
-// find returns who was behind a credential since the last change.
-func (s *identities) find(credential string, now time.Time) (identity, bool) {
+// state changes with every change of an identity; false when it is not known.
+func (s *identities) state(ctx context.Context) (uint64, bool) {
+	if s.versions != nil {
+		return s.versions.state(ctx)
+	}
+	return s.generation.Load(), true
+}
+
+// find returns who was behind a credential in the state.
+func (s *identities) find(credential string, state uint64, now time.Time) (identity, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.at != s.generation.Load() {
+	if s.at != state {
 		return identity{}, false
 	}
 	known, ok := s.of[credential]
 	return known, ok && (known.expires.IsZero() || known.expires.After(now))
 }
 
-// remember keeps what was read, unless there was a change since generation was
-// asked, which was before the reading.
-func (s *identities) remember(credential string, generation int64, found identity) {
-	if !s.exclusive {
-		return
-	}
+// remember keeps what was read after the state was asked for.
+func (s *identities) remember(credential string, state uint64, found identity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if generation != s.generation.Load() {
-		return
+	if state < s.at {
+		return // nobody would find it
 	}
-	if s.of == nil || s.at != generation || len(s.of) >= maxIdentities {
-		s.at, s.of = generation, map[string]identity{}
+	if s.of == nil || s.at < state || len(s.of) >= maxIdentities {
+		s.at, s.of = state, map[string]identity{}
 	}
 	s.of[credential] = found
 }

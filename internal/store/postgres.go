@@ -28,6 +28,7 @@ func openPostgres(cfg Config) (*DB, error) {
 	pool.SetMaxOpenConns(n)
 	pool.SetMaxIdleConns(n)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	changes := newChanges(false)
-	return &DB{dialect: Postgres, changes: changes, recall: newRecall(changes), write: pool, read: newReader(pool, Postgres), close: closeAll(pool.Close)}, nil
+	reader := newReader(pool, Postgres)
+	seen := &snapshots{db: reader, unrest: unrestTime}
+	return &DB{dialect: Postgres, identities: identities{versions: seen}, changes: newChanges(false), recall: newRecall(seen), write: pool, read: reader, close: closeAll(pool.Close)}, nil
 }

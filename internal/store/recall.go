@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -15,14 +16,20 @@ const (
 	recalledFor = 5 * time.Minute
 )
 
+// versions tells whether something was changed.
+type versions interface {
+	// state is a number that never comes back once one of the subjects has
+	// changed. Whatever was committed before the call is in it. False: that is not
+	// known just now.
+	state(ctx context.Context, of ...subject) (uint64, bool)
+}
+
 // recall keeps what queries have returned until one of the rows it was made of
-// is changed, so that what is asked for again and again is read once. Where
-// another process may change the tables it keeps nothing but what never
-// changes. Who may see it is not its business: that is judged at every request,
-// before and without it.
+// is changed, so that what is asked for again and again is read once. Who may see
+// it is not its business: that is judged at every request, before and without it.
 type recall struct {
-	changes *changes
-	cache   *otter.Cache[question, recalled]
+	versions versions
+	cache    *otter.Cache[question, recalled]
 }
 
 // question is what was asked, down to each value that the answer depends on.
@@ -39,8 +46,8 @@ type recalled struct {
 	size   uint32
 }
 
-func newRecall(changes *changes) *recall {
-	return &recall{changes: changes, cache: otter.Must(&otter.Options[question, recalled]{MaximumWeight: maxRecalled,
+func newRecall(versions versions) *recall {
+	return &recall{versions: versions, cache: otter.Must(&otter.Options[question, recalled]{MaximumWeight: maxRecalled,
 		Weigher:          func(_ question, r recalled) uint32 { return r.size },
 		ExpiryCalculator: otter.ExpiryAccessing[question, recalled](recalledFor),
 		Executor:         func(upkeep func()) { upkeep() }})}
@@ -49,12 +56,13 @@ func newRecall(changes *changes) *recall {
 // current returns the answer to q as read gives it, or gave it since the last
 // change of the subjects, which must be all it is made of. The answer is shared:
 // nobody may change what it leads to. read tells its size too, roughly, in bytes.
-func current[T any](r *recall, q question, of []subject, read func() (answer T, size int, err error)) (T, error) {
-	if !r.changes.exclusive {
+func current[T any](ctx context.Context, r *recall, q question, of []subject, read func() (answer T, size int, err error)) (T, error) {
+	state, known := r.versions.state(ctx, of...)
+	if !known {
 		answer, _, err := read()
 		return answer, err
 	}
-	return keep(r, q, r.changes.state(of...), read)
+	return keep(r, q, state, read)
 }
 
 // lasting is current, on either engine, for what stays as it is while q's id

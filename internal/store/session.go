@@ -79,10 +79,10 @@ func (s *Accounts) RevokeFamily(ctx context.Context, hash string, now time.Time)
 
 // SessionActor returns who a live session belongs to, with every membership.
 func (s *Accounts) SessionActor(ctx context.Context, id string, now time.Time) (access.Actor, error) {
-	if known, ok := s.db.identities.find("session:"+id, now); ok {
+	state, certain := s.db.identities.state(ctx)
+	if known, ok := s.db.identities.find("session:"+id, state, now); ok && certain {
 		return known.by, nil
 	}
-	generation := s.db.identities.generation.Load()
 	rows, err := s.db.Read().QueryContext(ctx, `SELECT s.expires_at, u.id, u.email, u.is_admin, m.workspace_id, m.role, w.is_personal AND w.created_by = u.id
 		FROM sessions s JOIN users u ON u.id = s.user_id
 		LEFT JOIN members m ON m.user_id = u.id LEFT JOIN workspaces w ON w.id = m.workspace_id
@@ -103,8 +103,8 @@ func (s *Accounts) SessionActor(ctx context.Context, id string, now time.Time) (
 	if err == nil && by.UserID == "" {
 		err = fault.New(fault.NotFound, "there is no such session")
 	}
-	if err == nil {
-		s.db.identities.remember("session:"+id, generation, identity{by: by, expires: at(expires)})
+	if err == nil && certain {
+		s.db.identities.remember("session:"+id, state, identity{by: by, expires: at(expires)})
 	}
 	return by, err
 }
@@ -191,11 +191,11 @@ func (s *Accounts) KeyActor(ctx context.Context, hash, id string, now time.Time)
 		column, value = "k.id", id
 	}
 	credential := column + ":" + value
-	known, ok := s.db.identities.find(credential, now)
-	if ok && now.Sub(known.used) < time.Minute {
+	state, certain := s.db.identities.state(ctx)
+	known, ok := s.db.identities.find(credential, state, now)
+	if certain && ok && now.Sub(known.used) < time.Minute {
 		return known.by, nil
 	}
-	generation := s.db.identities.generation.Load()
 	known, err := s.readKey(ctx, column, value, now)
 	if err != nil {
 		return access.Actor{}, err
@@ -209,7 +209,9 @@ func (s *Accounts) KeyActor(ctx context.Context, hash, id string, now time.Time)
 		}
 		known.used = now
 	}
-	s.db.identities.remember(credential, generation, known)
+	if certain {
+		s.db.identities.remember(credential, state, known)
+	}
 	return known.by, nil
 }
 

@@ -43,7 +43,7 @@ func openSQLite(cfg Config) (*DB, error) {
 	read.SetMaxOpenConns(n)
 	read.SetMaxIdleConns(n)
 	reader := newReader(read, SQLite)
-	return &DB{dialect: SQLite, identities: identities{exclusive: true}, changes: changes, recall: newRecall(changes), write: write, read: reader, close: closeAll(reader.Close, write.Close, unlock)}, nil
+	return &DB{dialect: SQLite, changes: changes, recall: newRecall(changes), write: write, read: reader, close: closeAll(reader.Close, write.Close, unlock)}, nil
 }
 
 // sqliteDSN names the file and the settings every connection starts with.

@@ -32,7 +32,7 @@ var _ workflow.Store = (*Workflows)(nil)
 
 // Workspace implements workflow.Store.
 func (s *Workflows) Workspace(ctx context.Context, id string) (string, error) {
-	return current(s.db.recall, question{what: "workspace of workflow", id: id}, []subject{{"workflows", id}}, func() (ws string, size int, err error) {
+	return current(ctx, s.db.recall, question{what: "workspace of workflow", id: id}, []subject{{"workflows", id}}, func() (ws string, size int, err error) {
 		err = s.db.Read().QueryRowContext(ctx, `SELECT workspace_id FROM workflows WHERE id = $1`, id).Scan(&ws)
 		return ws, len(ws), noRows(err, "workflow")
 	})
@@ -169,7 +169,7 @@ func (s *Workflows) Delete(ctx context.Context, workspaceID, id string, a worksp
 
 // Find implements workflow.Store.
 func (s *Workflows) Find(ctx context.Context, workspaceID, id string) (*workflow.Workflow, error) {
-	w, err := current(s.db.recall, question{what: "workflow", workspaceID: workspaceID, id: id},
+	w, err := current(ctx, s.db.recall, question{what: "workflow", workspaceID: workspaceID, id: id},
 		[]subject{{"workflows", id}, {"workflow_versions", id}, {"webhooks", id}, {table: "workspaces"}}, func() (*workflow.Workflow, int, error) {
 			return s.find(ctx, workspaceID, id)
 		})
@@ -232,7 +232,7 @@ func (s *Workflows) List(ctx context.Context, workspaceID string, f workflow.Fil
 		return s.list(ctx, workspaceID, f)
 	}
 	type narrowed struct{ query, status, sort string }
-	page, err := current(s.db.recall, question{what: "workflows", workspaceID: workspaceID, limit: f.Limit, offset: f.Offset, filter: narrowed{f.Query, string(f.Status), f.Sort}},
+	page, err := current(ctx, s.db.recall, question{what: "workflows", workspaceID: workspaceID, limit: f.Limit, offset: f.Offset, filter: narrowed{f.Query, string(f.Status), f.Sort}},
 		[]subject{{"workflows", workspaceID}, {"executions", workspaceID}}, func() (page workflowPage, size int, err error) {
 			page.items, page.total, err = s.list(ctx, workspaceID, f)
 			return page, page.size(), err
