@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"hash/maphash"
+	"math/bits"
 	"slices"
 	"sync/atomic"
 
@@ -43,22 +44,26 @@ type changes struct {
 	exclusive bool
 	columns   map[string][]int // by table; nil until the tables are there
 	seed      maphash.Seed
-	counts    [4096]atomic.Uint64
-	touched   *touched // by the transaction that has the writing connection
+	counts    [numCounters]atomic.Uint64
+
+	// Of the transaction that has the writing connection:
+	touched *touched
+	read    []any // values of a row, used again
 }
+
+const numCounters = 4096
 
 func newChanges(exclusive bool) *changes {
 	return &changes{exclusive: exclusive, seed: maphash.MakeSeed()}
 }
 
-// touched are counters that one transaction has to raise.
-type touched struct {
-	counters []uint16
-	all      bool
-}
+// touched are the counters that one transaction has to raise, a bit for each.
+type touched [numCounters / 64]uint64
+
+func (t *touched) add(counter uint16) { t[counter/64] |= 1 << (counter % 64) }
 
 func (c *changes) counter(of subject) uint16 {
-	return uint16(maphash.Comparable(c.seed, of) % uint64(len(c.counts)))
+	return uint16((maphash.String(c.seed, of.table)*31 + maphash.String(c.seed, of.value)) % numCounters)
 }
 
 // state implements versions.
@@ -105,13 +110,10 @@ func (c *changes) end(t *touched) {
 	if t == nil {
 		return
 	}
-	if t.all {
-		for i := range c.counts {
-			c.counts[i].Add(1)
+	for i, word := range t {
+		for ; word != 0; word &= word - 1 {
+			c.counts[64*i+bits.TrailingZeros64(word)].Add(1)
 		}
-	}
-	for _, counter := range t.counters {
-		c.counts[counter].Add(1)
 	}
 }
 
@@ -121,7 +123,7 @@ func (c *changes) row(d sqlite.SQLitePreUpdateData) {
 	if !watched || c.touched == nil {
 		return
 	}
-	c.touch(subject{table: d.TableName})
+	c.touched.add(c.counter(subject{table: d.TableName}))
 	if len(columns) == 0 {
 		return
 	}
@@ -134,20 +136,16 @@ func (c *changes) row(d sqlite.SQLitePreUpdateData) {
 }
 
 func (c *changes) values(table string, columns []int, read func(...any) error) {
-	row := make([]any, slices.Max(columns)+1)
-	if err := read(row...); err != nil { // it is not known what changes: all does
-		c.touched.all = true
+	c.read = slices.Grow(c.read[:0], slices.Max(columns)+1)[:slices.Max(columns)+1]
+	if err := read(c.read...); err != nil { // it is not known what changes: all does
+		for i := range c.touched {
+			c.touched[i] = ^uint64(0)
+		}
 		return
 	}
 	for _, at := range columns {
-		value, _ := row[at].(string)
-		c.touch(subject{table, value})
-	}
-}
-
-func (c *changes) touch(s subject) {
-	if counter := c.counter(s); !slices.Contains(c.touched.counters, counter) {
-		c.touched.counters = append(c.touched.counters, counter)
+		value, _ := c.read[at].(string)
+		c.touched.add(c.counter(subject{table, value}))
 	}
 }
 
