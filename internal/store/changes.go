@@ -5,8 +5,8 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"hash/maphash"
+	"math"
 	"math/bits"
-	"slices"
 	"sync/atomic"
 
 	"modernc.org/sqlite"
@@ -42,28 +42,35 @@ func watchedBy() map[string][]string {
 // told of a change finds it counted.
 type changes struct {
 	exclusive bool
-	columns   map[string][]int // by table; nil until the tables are there
+	tables    map[string]watched // nil until they are there
 	seed      maphash.Seed
-	counts    [numCounters]atomic.Uint64
-
-	// Of the transaction that has the writing connection:
-	touched *touched
-	read    []any // values of a row, used again
+	counts    [counters]atomic.Uint64
+	touched   *touched // by the transaction that has the writing connection
 }
 
-const numCounters = 4096
+const counters = 4096
+
+// watched is a table whose changes are counted.
+type watched struct {
+	whole   uint16 // its counter
+	columns []int  // that tell its rows apart
+	row     []any  // up to the last of them; for the writing connection
+}
 
 func newChanges(exclusive bool) *changes {
 	return &changes{exclusive: exclusive, seed: maphash.MakeSeed()}
 }
 
-// touched are the counters that one transaction has to raise, a bit for each.
-type touched [numCounters / 64]uint64
+// touched are counters that one transaction has to raise, a bit for each.
+type touched struct {
+	words [counters / 64]uint64
+	all   bool
+}
 
-func (t *touched) add(counter uint16) { t[counter/64] |= 1 << (counter % 64) }
+func (t *touched) add(counter uint16) { t.words[counter/64] |= 1 << (counter % 64) }
 
 func (c *changes) counter(of subject) uint16 {
-	return uint16((maphash.String(c.seed, of.table)*31 + maphash.String(c.seed, of.value)) % numCounters)
+	return uint16(maphash.Comparable(c.seed, of) % uint64(len(c.counts)))
 }
 
 // state implements versions.
@@ -80,18 +87,20 @@ func (c *changes) watch(ctx context.Context, db *Reader) error {
 	if !c.exclusive {
 		return nil
 	}
-	columns := map[string][]int{}
+	tables := map[string]watched{}
 	for table, names := range watchedBy() {
-		columns[table] = []int{}
+		w := watched{whole: c.counter(subject{table: table})}
 		for _, name := range names {
 			var at int
 			if err := db.QueryRowContext(ctx, `SELECT cid FROM pragma_table_info($1) WHERE name = $2`, table, name).Scan(&at); err != nil {
 				return fmt.Errorf("find column %s.%s: %w", table, name, err)
 			}
-			columns[table] = append(columns[table], at)
+			w.columns = append(w.columns, at)
+			w.row = make([]any, max(len(w.row), at+1))
 		}
+		tables[table] = w
 	}
-	c.columns = columns
+	c.tables = tables
 	return nil
 }
 
@@ -110,41 +119,41 @@ func (c *changes) end(t *touched) {
 	if t == nil {
 		return
 	}
-	for i, word := range t {
+	for i, word := range t.words {
+		if t.all {
+			word = math.MaxUint64
+		}
 		for ; word != 0; word &= word - 1 {
-			c.counts[64*i+bits.TrailingZeros64(word)].Add(1)
+			c.counts[i*64+bits.TrailingZeros64(word)].Add(1)
 		}
 	}
 }
 
 // row hears of every row that the writing connection is about to change.
 func (c *changes) row(d sqlite.SQLitePreUpdateData) {
-	columns, watched := c.columns[d.TableName]
-	if !watched || c.touched == nil {
+	w, is := c.tables[d.TableName]
+	if !is || c.touched == nil {
 		return
 	}
-	c.touched.add(c.counter(subject{table: d.TableName}))
-	if len(columns) == 0 {
+	c.touched.add(w.whole)
+	if len(w.columns) == 0 {
 		return
 	}
 	if d.Op != lib.SQLITE_INSERT {
-		c.values(d.TableName, columns, d.Old)
+		c.values(d.TableName, w, d.Old)
 	}
 	if d.Op != lib.SQLITE_DELETE {
-		c.values(d.TableName, columns, d.New)
+		c.values(d.TableName, w, d.New)
 	}
 }
 
-func (c *changes) values(table string, columns []int, read func(...any) error) {
-	c.read = slices.Grow(c.read[:0], slices.Max(columns)+1)[:slices.Max(columns)+1]
-	if err := read(c.read...); err != nil { // it is not known what changes: all does
-		for i := range c.touched {
-			c.touched[i] = ^uint64(0)
-		}
+func (c *changes) values(table string, w watched, read func(...any) error) {
+	if err := read(w.row...); err != nil { // it is not known what changes: all does
+		c.touched.all = true
 		return
 	}
-	for _, at := range columns {
-		value, _ := c.read[at].(string)
+	for _, at := range w.columns {
+		value, _ := w.row[at].(string)
 		c.touched.add(c.counter(subject{table, value}))
 	}
 }
