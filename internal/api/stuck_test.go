@@ -20,17 +20,24 @@ func TestReadsEndWhenTheDatabaseKeepsConnectionsAndAnswersNothing(t *testing.T) 
 	w := s.team()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		t.Fatal(err)
+	connect := func() *pgx.Conn {
+		conn, err := pgx.Connect(ctx, url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
 	}
-	defer func() { _ = conn.Close(ctx) }()
+	conn, other := connect(), connect()
+	defer func() { _ = conn.Close(ctx); _ = other.Close(ctx) }()
 	for name, table := range map[string]string{"what is asked for": "workflows", "who asks": "sessions"} {
 		tx, err := conn.Begin(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := tx.Exec(ctx, `LOCK TABLE `+table+` IN ACCESS EXCLUSIVE MODE`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Exec(ctx, `SELECT pg_current_xact_id()`); err != nil { // a change: nothing that was read holds any more
 			t.Fatal(err)
 		}
 		for range 5 { // more than there are connections: each is given back
