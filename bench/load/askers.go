@@ -37,7 +37,7 @@ type askers struct {
 }
 
 type asker struct {
-	file   *os.File
+	fd     descriptor
 	due    time.Time
 	answer []byte // as far as it has come
 }
@@ -59,12 +59,12 @@ func (a *askers) connect() error {
 		return err
 	}
 	defer conn.Close() //nolint:errcheck // what goes on is its copy
-	file, err := watch(a.poll, conn)
+	fd, err := watch(a.poll, conn)
 	if err != nil {
 		return err
 	}
-	one := &asker{file: file}
-	a.by[int32(file.Fd())] = one
+	one := &asker{fd: fd}
+	a.by[int32(fd)] = one
 	a.free = append(a.free, one)
 	return nil
 }
@@ -72,7 +72,7 @@ func (a *askers) connect() error {
 func (a *askers) Close() error {
 	err := os.NewSyscallError("close", syscall.Close(a.poll))
 	for _, one := range a.by {
-		err = errors.Join(err, one.file.Close())
+		err = errors.Join(err, one.fd.Close())
 	}
 	return err
 }
@@ -104,7 +104,7 @@ func (a *askers) ask(ctx context.Context, rate int, long time.Duration) (time.Du
 			a.free = a.free[:len(a.free)-1]
 			one.due, one.answer = due, one.answer[:0]
 			text := a.requests[sent%len(a.requests)]
-			if n, err := syscall.Write(int(one.file.Fd()), text); err != nil || n < len(text) {
+			if n, err := syscall.Write(int(one.fd), text); err != nil || n < len(text) {
 				return 0, fmt.Errorf("send a request: %d of %d bytes: %w", n, len(text), err)
 			}
 		}

@@ -26,7 +26,7 @@ type ears struct {
 }
 
 type ear struct {
-	file *os.File
+	fd   descriptor
 	rest []byte // of a frame that has not come whole
 }
 
@@ -37,9 +37,9 @@ func newEars() (*ears, error) {
 
 // add listens at a connection that has said hello; the caller may close its own.
 func (e *ears) add(conn net.Conn) error {
-	file, err := watch(e.poll, conn)
+	fd, err := watch(e.poll, conn)
 	if err == nil {
-		e.by[int32(file.Fd())] = &ear{file: file}
+		e.by[int32(fd)] = &ear{fd: fd}
 	}
 	return err
 }
@@ -47,7 +47,7 @@ func (e *ears) add(conn net.Conn) error {
 func (e *ears) Close() error {
 	err := os.NewSyscallError("close", syscall.Close(e.poll))
 	for _, one := range e.by {
-		err = errors.Join(err, one.file.Close())
+		err = errors.Join(err, one.fd.Close())
 	}
 	return err
 }

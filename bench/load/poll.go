@@ -10,24 +10,32 @@ import (
 	"syscall"
 )
 
-// watch lets a poll tell when there is something to read from a connection. The
-// file is a copy of the connection, which the caller may close.
-func watch(poll int, conn net.Conn) (*os.File, error) {
+// descriptor is a connection that Go's own poller knows nothing of: it would be
+// woken for whatever arrives there, beside those who wait for it.
+type descriptor int
+
+// watch lets a poll tell when there is something to read from a connection. What
+// it returns is a copy of the connection, which the caller may close.
+func watch(poll int, conn net.Conn) (descriptor, error) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
-		return nil, fmt.Errorf("a connection over %T", conn)
+		return -1, fmt.Errorf("a connection over %T", conn)
 	}
-	file, err := tcp.File()
+	raw, err := tcp.SyscallConn()
 	if err != nil {
-		return nil, err
+		return -1, err
 	}
-	fd := int(file.Fd())
-	err = syscall.SetNonblock(fd, true)
-	if err == nil {
-		err = syscall.EpollCtl(poll, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)})
+	fd := -1
+	var copied error
+	if err := raw.Control(func(of uintptr) { fd, copied = syscall.Dup(int(of)) }); err != nil || copied != nil {
+		return -1, errors.Join(err, os.NewSyscallError("dup", copied))
 	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
+	syscall.CloseOnExec(fd)
+	if err := syscall.EpollCtl(poll, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)}); err != nil {
+		return -1, errors.Join(os.NewSyscallError("epoll_ctl", err), descriptor(fd).Close())
 	}
-	return file, nil
+	return descriptor(fd), nil
 }
+
+// Close implements io.Closer.
+func (d descriptor) Close() error { return os.NewSyscallError("close", syscall.Close(int(d))) }
