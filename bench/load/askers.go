@@ -129,16 +129,21 @@ func cmpErr(ctx context.Context) error {
 }
 
 func (a *askers) take(one *asker, fd int) error {
-	n, err := syscall.Read(fd, a.read)
-	switch {
-	case errors.Is(err, syscall.EAGAIN):
-		return nil
-	case err != nil:
-		return os.NewSyscallError("read", err)
-	case n == 0:
-		return errors.New("the server has closed a connection")
+	for {
+		n, err := syscall.Read(fd, a.read)
+		switch {
+		case errors.Is(err, syscall.EAGAIN):
+			return nil
+		case err != nil:
+			return os.NewSyscallError("read", err)
+		case n == 0:
+			return errors.New("the server has closed a connection")
+		}
+		one.answer = append(one.answer, a.read[:n]...)
+		if n < len(a.read) {
+			break
+		}
 	}
-	one.answer = append(one.answer, a.read[:n]...)
 	status, whole := answered(one.answer)
 	if !whole {
 		return nil

@@ -76,17 +76,26 @@ func (e *ears) hear(ctx context.Context, ends int) error {
 }
 
 func (e *ears) take(of *ear, fd int) error {
-	n, err := syscall.Read(fd, e.read)
-	switch {
-	case errors.Is(err, syscall.EAGAIN):
-		return nil
-	case err != nil:
-		return err
-	case n == 0:
-		return errors.New("the server has closed a socket")
+	for {
+		n, err := syscall.Read(fd, e.read)
+		switch {
+		case errors.Is(err, syscall.EAGAIN):
+			return nil
+		case err != nil:
+			return err
+		case n == 0:
+			return errors.New("the server has closed a socket")
+		}
+		if err := e.hearAll(of, e.read[:n], time.Now()); err != nil {
+			return err
+		}
+		if n < len(e.read) {
+			return nil
+		}
 	}
-	arrived := time.Now()
-	text := e.read[:n]
+}
+
+func (e *ears) hearAll(of *ear, text []byte, arrived time.Time) error {
 	if len(of.rest) > 0 {
 		text = append(of.rest, text...)
 	}
@@ -132,7 +141,8 @@ func nextFrame(text []byte) (code byte, payload, rest []byte, whole bool) {
 // note measures a frame about an execution. It looks for what it needs in the
 // text, since decoding thousands of frames would be part of the measurement.
 func (e *ears) note(text []byte, arrived time.Time) {
-	if !bytes.Contains(text, []byte(`"type":"execution_update"`)) {
+	const head = 300 // bytes, in which all is but what the event is about
+	if !bytes.Contains(text[:min(head, len(text))], []byte(`"type":"execution_update"`)) {
 		return
 	}
 	_, after, _ := bytes.Cut(text, []byte(`"timestamp":"`))

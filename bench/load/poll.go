@@ -10,12 +10,16 @@ import (
 	"syscall"
 )
 
+// edge is EPOLLET, whose constant has a sign that no field has room for.
+const edge = 1 << 31
+
 // descriptor is a connection that Go's own poller knows nothing of: it would be
 // woken for whatever arrives there, beside those who wait for it.
 type descriptor int
 
-// watch lets a poll tell when there is something to read from a connection. What
-// it returns is a copy of the connection, which the caller may close.
+// watch lets a poll tell, once, when there is something more to read from a
+// connection: whoever is told reads all of it. What it returns is a copy of the
+// connection, which the caller may close.
 func watch(poll int, conn net.Conn) (descriptor, error) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -31,7 +35,7 @@ func watch(poll int, conn net.Conn) (descriptor, error) {
 		return -1, errors.Join(err, os.NewSyscallError("dup", copied))
 	}
 	syscall.CloseOnExec(fd)
-	if err := syscall.EpollCtl(poll, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)}); err != nil {
+	if err := syscall.EpollCtl(poll, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN | edge, Fd: int32(fd)}); err != nil {
 		return -1, errors.Join(os.NewSyscallError("epoll_ctl", err), descriptor(fd).Close())
 	}
 	return descriptor(fd), nil

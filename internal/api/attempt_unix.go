@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// attempt writes to a connection what it takes without waiting. It is not safe
-// for concurrent use.
+// attempt writes to a connection what it takes without waiting. Nobody else may
+// write to it meanwhile.
 type attempt struct {
 	conn syscall.RawConn // nil for what is no socket itself, such as TLS: nothing is taken
 }
@@ -27,10 +27,7 @@ func (a attempt) write(p []byte) (n int, err error) {
 	if a.conn == nil {
 		return 0, nil
 	}
-	gone := a.conn.Write(func(fd uintptr) bool {
-		n, err = syscall.Write(int(fd), p)
-		return true
-	})
+	gone := a.conn.Control(func(fd uintptr) { n, err = syscall.Write(int(fd), p) })
 	switch {
 	case gone != nil:
 		return 0, gone
