@@ -121,6 +121,12 @@ func (a *askers) ask(ctx context.Context, rate int, long time.Duration) (time.Du
 	return time.Since(began), nil
 }
 
+// forget begins to count anew.
+func (a *askers) forget() {
+	a.times, a.well = a.times[:0], 0
+	clear(a.failures)
+}
+
 func cmpErr(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// warmUp is how long is read before it counts: connections are made, statements
+// prepared and memory grown in that time.
+const warmUp = 3 * time.Second
+
 // read asks for pages of the API at a steady rate, each request with the key.
 func (w *world) read(ctx context.Context, rate int, long time.Duration) (err error) {
 	host := strings.TrimPrefix(w.s.URL, "http://")
@@ -33,6 +37,10 @@ func (w *world) read(ctx context.Context, rate int, long time.Duration) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, all.Close()) }()
+	if _, err := all.ask(ctx, rate, warmUp); err != nil {
+		return err
+	}
+	all.forget()
 	before, err := w.s.CPU()
 	if err != nil {
 		return err
