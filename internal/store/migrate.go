@@ -76,6 +76,15 @@ func (db *DB) migrateQueue(ctx context.Context, log *slog.Logger) error {
 	// For searching jobs in River's own user interface only, and a fifth of
 	// what a job costs the database.
 	_, err = db.write.ExecContext(ctx, `DROP INDEX IF EXISTS river_job_args_index, river_job_metadata_index, river_job_kind`)
+	if err != nil {
+		return explain(err)
+	}
+	// River chooses every few seconds which process looks after its queue.
+	_, err = db.write.ExecContext(ctx, `DO $$ BEGIN
+		IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'note_quiet_transaction' AND tgrelid = 'river_leader'::regclass) THEN
+			CREATE TRIGGER note_quiet_transaction AFTER INSERT OR UPDATE OR DELETE ON river_leader FOR EACH STATEMENT EXECUTE FUNCTION note_quiet_transaction();
+		END IF;
+	END $$`)
 	return explain(err)
 }
 

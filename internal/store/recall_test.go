@@ -258,13 +258,36 @@ func TestChangingWhatWasReadChangesNothingForOthers(t *testing.T) {
 	}
 }
 
+// A transaction that calls itself quiet and is not would show people the old.
+func TestOnlySignsOfLifeAreWrittenQuietly(t *testing.T) {
+	use := regexp.MustCompile(`(?s)\.writeQuietly\(.*?(UPDATE|INSERT INTO|DELETE FROM) (\w+) SET (\w+)`)
+	allowed := map[string]string{"worker.go": "workers.heartbeat_at", "session.go": "api_keys.last_used_at"}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, "_test.go") || name == "snapshots.go" || !bytes.Contains(text, []byte(".writeQuietly(")) {
+			continue
+		}
+		found := use.FindAllSubmatch(text, -1)
+		if len(found) != 1 || string(found[0][2])+"."+string(found[0][3]) != allowed[name] {
+			t.Errorf("%s writes quietly what nobody has looked at: %q", name, found)
+		}
+	}
+}
+
 // Changes are counted in transactions of Write alone: another use of the
 // writing connection would go unnoticed.
 func TestNothingButWriteUsesTheWritingConnection(t *testing.T) {
 	use := regexp.MustCompile(`db\.write\.\w+`)
 	allowed := map[string]string{
 		"store.go":     "db.write.BeginTx db.write.Stats db.write.Stats",
-		"migrate.go":   "db.write.ExecContext db.write.Conn", // before anything is read, and on PostgreSQL
+		"migrate.go":   "db.write.ExecContext db.write.ExecContext db.write.Conn", // before anything is read, and on PostgreSQL
 		"retention.go": "db.write.Conn",                      // on PostgreSQL
 		"limit.go":     "db.write.QueryRowContext",           // on PostgreSQL, where nothing is remembered
 		"bulk.go":      "db.write.PrepareContext",            // runs nothing

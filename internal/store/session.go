@@ -201,7 +201,7 @@ func (s *Accounts) KeyActor(ctx context.Context, hash, id string, now time.Time)
 		return access.Actor{}, err
 	}
 	if now.Sub(known.used) >= time.Minute {
-		if err := s.db.Write(ctx, func(tx *sql.Tx) error { // it changes nobody's identity
+		if err := s.db.writeQuietly(ctx, func(tx *sql.Tx) error { // it changes nobody's identity
 			_, err := tx.ExecContext(ctx, `UPDATE api_keys SET last_used_at = $2 WHERE id = $1`, known.by.APIKeyID, ms(now))
 			return err
 		}); err != nil {

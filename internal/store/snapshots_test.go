@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"sync"
@@ -8,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"agentstudio/internal/execution"
 	"agentstudio/internal/store"
 	"agentstudio/internal/store/storetest"
 )
@@ -81,4 +84,68 @@ func TestWhatAnotherProcessHasChangedIsReadAtOnce(t *testing.T) {
 	}
 	close(done)
 	readers.Wait()
+}
+
+// noQueue has no entries.
+type noQueue struct{ store.Queue }
+
+func (noQueue) Withdraw(context.Context, *sql.Tx, []string, bool) ([]execution.Ticket, error) {
+	return nil, nil
+}
+
+// Processes that only say that they are alive, and River choosing its leader,
+// make nobody read anything again.
+func TestSignsOfLifeAreNoChange(t *testing.T) {
+	url := storetest.PostgresURL(t)
+	here, there := storetest.Open(t, store.Config{URL: url, MaxConns: 4}), storetest.Open(t, store.Config{URL: url, MaxConns: 4})
+	there.Restless()
+	leases := store.NewLeases(here, noQueue{})
+	w := execution.Worker{ID: "w", Lease: time.Minute}
+	if err := leases.Register(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	reads := 0
+	reading := func() (again bool) {
+		t.Helper()
+		before := reads
+		if _, err := there.Current(t.Context(), "u", func() (string, error) { reads++; return "x", nil }); err != nil {
+			t.Fatal(err)
+		}
+		return reads > before
+	}
+	for name, sign := range map[string]func() error{
+		"heartbeat": func() error { _, err := leases.Heartbeat(t.Context(), w, 10); return err },
+		"leader": func() error {
+			return here.Write(t.Context(), func(tx *sql.Tx) error {
+				_, err := tx.ExecContext(t.Context(), `INSERT INTO river_leader (elected_at, expires_at, leader_id, name) VALUES (now(), now(), 'a', 'default') ON CONFLICT (name) DO UPDATE SET elected_at = now()`)
+				return err
+			})
+		},
+	} {
+		// Other databases of the same PostgreSQL may change meanwhile: not all the time.
+		for deadline := time.Now().Add(20 * time.Second); ; {
+			for reading() && time.Now().Before(deadline) { //nolint:revive // until something is kept
+			}
+			if err := sign(); err != nil {
+				t.Fatal(err)
+			}
+			if !reading() {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: everything is read again", name)
+			}
+		}
+	}
+	for range 20 { // and a change beside them is one
+		for deadline := time.Now().Add(20 * time.Second); reading() && time.Now().Before(deadline); { //nolint:revive // until something is kept
+		}
+		change(t, here, `INSERT INTO users (id, email, full_name, is_active, is_admin, created_at, updated_at) VALUES ('u', 'u@x.test', '', TRUE, FALSE, 1, 1) ON CONFLICT (id) DO UPDATE SET full_name = excluded.full_name`)
+		if _, err := leases.Heartbeat(t.Context(), w, 10); err != nil {
+			t.Fatal(err)
+		}
+		if !reading() {
+			t.Fatal("a change beside signs of life was not seen")
+		}
+	}
 }

@@ -53,7 +53,7 @@ func (l *Leases) Register(ctx context.Context, w execution.Worker) error {
 // Heartbeat renews the worker's lease and returns what it holds, at most limit.
 // Stale: others have taken over what it held.
 func (l *Leases) Heartbeat(ctx context.Context, w execution.Worker, limit int) (held []execution.Held, err error) {
-	err = l.db.Write(ctx, func(tx *sql.Tx) error {
+	err = l.db.writeQuietly(ctx, func(tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, `UPDATE workers SET heartbeat_at = `+databaseNow+`, expires_at = `+databaseNow+` + $2 WHERE id = $1`, w.ID, w.Lease.Milliseconds())
 		if err != nil {
 			return err
