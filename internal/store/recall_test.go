@@ -288,9 +288,9 @@ func TestNothingButWriteUsesTheWritingConnection(t *testing.T) {
 	allowed := map[string]string{
 		"store.go":     "db.write.BeginTx db.write.Stats db.write.Stats",
 		"migrate.go":   "db.write.ExecContext db.write.ExecContext db.write.Conn", // before anything is read, and on PostgreSQL
-		"retention.go": "db.write.Conn",                      // on PostgreSQL
-		"limit.go":     "db.write.QueryRowContext",           // on PostgreSQL, where nothing is remembered
-		"bulk.go":      "db.write.PrepareContext",            // runs nothing
+		"retention.go": "db.write.Conn",                                           // on PostgreSQL
+		"limit.go":     "db.write.QueryRowContext",                                // on PostgreSQL, where nothing is remembered
+		"bulk.go":      "db.write.PrepareContext",                                 // runs nothing
 	}
 	files, err := filepath.Glob("*.go")
 	if err != nil {
