@@ -49,7 +49,7 @@ type socket struct {
 	next    *event.Event // taken and not told
 	lagged  bool         // events were missed
 	failed  error        // why the next turn is the last one
-	ended   bool
+	ended   atomic.Bool  // there is nothing more to tell; a panic of the reader sets it too
 
 	commands chan command
 	beat     *time.Timer

@@ -32,7 +32,7 @@ func (k *socket) turn(ctx context.Context) {
 // quickly tells the events there are; false when what is left to do takes
 // waiting.
 func (k *socket) quickly(ctx context.Context) bool {
-	if k.ended {
+	if k.ended.Load() {
 		return true
 	}
 	k.lagged = k.sub.Lagged()
@@ -150,7 +150,7 @@ func (k *socket) ping(ctx context.Context) {
 
 // close ends the socket with the reason for it: there is no turn after this one.
 func (k *socket) close(ctx context.Context, err error) {
-	k.ended = true
+	k.ended.Store(true)
 	var why *closing
 	if !errors.As(err, &why) {
 		why = &closing{code: websocket.StatusNormalClosure}
@@ -167,7 +167,7 @@ func (k *socket) close(ctx context.Context, err error) {
 // connects again.
 func (k *socket) survive(ctx context.Context) {
 	if v := recover(); v != nil {
-		k.ended = true
+		k.ended.Store(true)
 		k.server.cfg.Log.ErrorContext(ctx, "socket panicked", "request_id", callOf(ctx).id, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		_ = k.conn.CloseNow() // whoever reads ends the rest
 	}
